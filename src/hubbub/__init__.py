@@ -1,0 +1,48 @@
+"""Hubbub: the realtime hub for FastAPI."""
+
+from hubbub.connection import Connection
+from hubbub.core.errors import (
+    BadMessage,
+    BrokerError,
+    CloseCode,
+    ConfigurationError,
+    Disconnected,
+    HistoryGone,
+    HubbubError,
+    HubNotRunning,
+    Refused,
+    Unauthorized,
+)
+from hubbub.core.heartbeat import Heartbeat
+from hubbub.core.history import History
+from hubbub.core.limits import Limits
+from hubbub.core.messages import Publication
+from hubbub.core.outbox import Overflow
+from hubbub.core.positions import Position
+from hubbub.core.users import User
+from hubbub.hub import Hub
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadMessage",
+    "BrokerError",
+    "CloseCode",
+    "ConfigurationError",
+    "Connection",
+    "Disconnected",
+    "Heartbeat",
+    "History",
+    "HistoryGone",
+    "Hub",
+    "HubNotRunning",
+    "HubbubError",
+    "Limits",
+    "Overflow",
+    "Position",
+    "Publication",
+    "Refused",
+    "Unauthorized",
+    "User",
+    "__version__",
+]

@@ -1,0 +1,92 @@
+"""What travels: payloads, publications, and the rule that turns any Python value into a payload."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+from hubbub.core.errors import InvalidMessage, WrongMessageType
+from hubbub.core.positions import Position
+
+Payload: TypeAlias = str | bytes
+"""The content of one message: `str` goes out as a text frame, `bytes` as a binary frame."""
+
+
+class Publication(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message in a room."""
+
+    room: str
+    payload: Payload
+    time: float
+    """When the broker accepted it, in seconds since the Unix epoch."""
+
+    position: Position | None = None
+    """Its place in the room's history; None where the room keeps none."""
+
+    publisher: str | None = None
+    """The user or connection that published it, if it was named."""
+
+    key: str | None = None
+    """With the `CONFLATE` policy, a newer publication of the same key replaces a waiting older one."""
+
+    tags: Mapping[str, str] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload; for text the number of characters, a lower bound that costs nothing."""
+        return len(self.payload)
+
+
+@runtime_checkable
+class _PydanticModel(Protocol):
+    def model_dump(self, *, mode: str) -> object: ...
+
+
+def _to_builtin(value: object) -> object:
+    if isinstance(value, _PydanticModel):
+        return value.model_dump(mode="json")
+    raise NotImplementedError
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_to_builtin)
+
+
+def to_payload(message: object) -> Payload:
+    """`str` and `bytes` stay as they are; anything else becomes JSON text.
+
+    Dataclasses, msgspec Structs, pydantic models, datetimes and UUIDs are understood.
+
+    Raises:
+        TypeError: if the message cannot be written as JSON.
+    """
+    if isinstance(message, str | bytes):
+        return message
+    if isinstance(message, bytearray | memoryview):
+        return bytes(message)
+    try:
+        return _encoder.encode(message).decode()
+    except (NotImplementedError, msgspec.MsgspecError, UnicodeEncodeError) as error:
+        name = type(message).__name__
+        raise TypeError(f"A message of type {name} cannot be sent as JSON: {error}") from error
+
+
+def from_json(payload: Payload) -> Any:
+    """Decode a text message as JSON (RFC 8259).
+
+    Raises:
+        WrongMessageType: if the message is binary.
+        InvalidMessage: if it is not valid JSON, or nested too deeply to be decoded.
+    """
+    if isinstance(payload, bytes):
+        raise WrongMessageType("Expected a text message with JSON")
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidMessage("Invalid JSON") from error
+
+
+def payload_bytes(payload: Payload) -> int:
+    """The exact size of a payload in bytes."""
+    if isinstance(payload, bytes) or payload.isascii():
+        return len(payload)
+    return len(payload.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,119 @@
+"""Who is in which room."""
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from hubbub.core.messages import Publication
+from hubbub.core.options import RoomOptions
+from hubbub.core.outbox import Codec
+
+
+class Member(Hashable, Protocol):
+    """What the registry asks of a member."""
+
+    @property
+    def codec(self) -> Codec:
+        """Members with the same codec get the same bytes, encoded once."""
+        ...
+
+
+M = TypeVar("M", bound=Member)
+
+
+class Room(Generic[M]):
+    """A named group of members, kept apart by codec. It exists as long as it has a member."""
+
+    __slots__ = ("count", "groups", "name", "options", "pending")
+
+    def __init__(self, name: str, options: RoomOptions) -> None:
+        self.name = name
+        self.options = options
+        self.count = 0
+        self.groups: dict[Codec, dict[M, None]] = {}  # codec -> members, in the order they joined
+        self.pending: list[Publication] = []  # published in this tick, not yet written to the members
+
+    def __iter__(self) -> Iterator[M]:
+        for group in list(self.groups.values()):
+            yield from list(group)
+
+    def __contains__(self, member: M) -> bool:
+        return member in self.groups.get(member.codec, ())
+
+    def add(self, member: M) -> None:
+        """Add a member that is not in the room."""
+        self.groups.setdefault(member.codec, {})[member] = None
+        self.count += 1
+
+    def remove(self, member: M) -> None:
+        """Remove a member that is in the room."""
+        group = self.groups[member.codec]
+        del group[member]
+        self.count -= 1
+        if not group:
+            del self.groups[member.codec]
+
+
+class Rooms(Generic[M]):
+    """The registry: rooms by name, and the rooms of each member. Every change is one synchronous call.
+
+    Args:
+        options: looks up the options of a room by its name.
+    """
+
+    __slots__ = ("_memberships", "_options", "_rooms")
+
+    def __init__(self, options: Callable[[str], RoomOptions]) -> None:
+        self._options = options
+        self._rooms: dict[str, Room[M]] = {}
+        self._memberships: dict[M, dict[str, Room[M]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def __iter__(self) -> Iterator[Room[M]]:
+        return iter(list(self._rooms.values()))
+
+    def get(self, name: str) -> Room[M] | None:
+        """The room of that name; None when nobody is in it."""
+        return self._rooms.get(name)
+
+    def count(self, name: str) -> int:
+        """How many members the room has; 0 for a room that does not exist."""
+        room = self._rooms.get(name)
+        return 0 if room is None else room.count
+
+    def of(self, member: M) -> list[Room[M]]:
+        """The rooms that the member is in, in the order it joined them."""
+        return list(self._memberships.get(member, {}).values())
+
+    def join(self, name: str, member: M) -> bool:
+        """Put the member into the room; return False when it was in it already."""
+        joined = self._memberships.setdefault(member, {})
+        if name in joined:
+            return False
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = Room(name, self._options(name))
+        room.add(member)
+        joined[name] = room
+        return True
+
+    def leave(self, name: str, member: M) -> bool:
+        """Take the member out of the room; return False when it was not in it. An empty room vanishes."""
+        joined = self._memberships.get(member)
+        if joined is None or name not in joined:
+            return False
+        room = joined.pop(name)
+        if not joined:
+            del self._memberships[member]
+        room.remove(member)
+        if not room.count:
+            del self._rooms[name]
+        return True
+
+    def forget(self, member: M) -> list[str]:
+        """Take the member out of all its rooms; return their names."""
+        names = list(self._memberships.get(member, ()))
+        for name in names:
+            self.leave(name, member)
+        return names
