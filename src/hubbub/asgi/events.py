@@ -1,0 +1,45 @@
+"""ASGI's shapes, and how a publication becomes an event that any server can send."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, TypeAlias
+
+from hubbub.core.messages import Payload, payload_bytes
+from hubbub.core.outbox import Outgoing, Overflow
+
+# ASGI leaves the values of scopes and events open; `Any` is what the specification says.
+Scope: TypeAlias = MutableMapping[str, Any]
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+HeaderList: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+
+class EventCodec:
+    """Encodes a payload as a ``websocket.send`` event. One event object is shared by all members."""
+
+    __slots__ = ()
+
+    def encode(
+        self,
+        payload: Payload,
+        *,
+        room: str | None = None,
+        key: str | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+    ) -> Outgoing[Event]:
+        """The event, with what an outbox has to know about it."""
+        name = "bytes" if isinstance(payload, bytes) else "text"
+        event: Event = {"type": "websocket.send", name: payload}
+        return Outgoing(event, payload_bytes(payload), room, key, overflow)
+
+
+EVENT_CODEC = EventCodec()
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of that (lower-case) name; None when there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None

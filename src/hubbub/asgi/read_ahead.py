@@ -1,0 +1,70 @@
+"""Reading for a handler that is busy elsewhere, a bounded number of messages ahead."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from hubbub.core.messages import Payload
+
+
+class ReadAhead:
+    """An inbox and the task that fills it.
+
+    Args:
+        next_payload: reads one event; None where it is not a message for the handler.
+        limit: most messages held; after that the client has to wait.
+        on_failure: called with an exception that ended the task.
+    """
+
+    __slots__ = ("_arrived", "_inbox", "_limit", "_next_payload", "_on_failure", "_taken", "_task")
+
+    def __init__(
+        self,
+        next_payload: Callable[[], Awaitable[Payload | None]],
+        limit: int,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._next_payload = next_payload
+        self._limit = limit
+        self._on_failure = on_failure
+        self._inbox: deque[Payload] = deque()
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._fill())
+        self._task.add_done_callback(self._ended)
+
+    @property
+    def full(self) -> bool:
+        """The client's messages wait for the handler, and nothing more is read."""
+        return len(self._inbox) >= self._limit
+
+    def take(self) -> Payload | None:
+        """The oldest message read; None when there is none."""
+        if not self._inbox:
+            return None
+        self._taken.set()
+        return self._inbox.popleft()
+
+    async def wait(self) -> None:
+        """Return once there is something to take, or some time later."""
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def stop(self) -> None:
+        """Stop reading; what was read can still be taken."""
+        if self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    async def _fill(self) -> None:
+        while True:
+            while self.full:
+                self._taken.clear()
+                await self._taken.wait()
+            payload = await self._next_payload()
+            if payload is not None:
+                self._inbox.append(payload)
+                self._arrived.set()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)

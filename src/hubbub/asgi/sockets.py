@@ -1,0 +1,133 @@
+"""Taking over a Starlette or FastAPI `WebSocket`, so that the hub and the user's own calls keep one order."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from hubbub.asgi.errors import SocketRefused
+from hubbub.asgi.events import Event, header
+from hubbub.core.errors import CloseCode, Disconnected, OriginRefused, WrongMessageType
+from hubbub.core.messages import Payload
+from hubbub.core.origins import Origins
+
+BEARER = "bearer"
+"""The subprotocol that carries a token (``bearer, <token>``); the server's answer names only this one."""
+
+
+USER = "hubbub.user"
+"""Where in the scope an auth dependency leaves the `User`."""
+
+
+class Endpoint(Protocol):
+    """What a taken-over WebSocket's own methods are led through."""
+
+    async def receive(self) -> Payload:
+        """The next message; raises `Disconnected`."""
+        ...
+
+    async def send(self, message: Payload) -> None:
+        """Send in order with everything else; raises `Disconnected`."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close; a second time does nothing."""
+        ...
+
+    async def finish(self) -> None:
+        """Wait until the close frame is out."""
+        ...
+
+
+def check_origin(websocket: WebSocket, origins: Origins) -> None:
+    """Judge the page that opens the socket, before the handshake is accepted.
+
+    Raises:
+        SocketRefused: if it may not; Starlette then answers 403.
+    """
+    if websocket.application_state is not WebSocketState.CONNECTING:
+        return
+    try:
+        origins.check(header(websocket.scope, b"origin"), header(websocket.scope, b"host"))
+    except OriginRefused as error:
+        raise SocketRefused(error) from error
+
+
+async def accept(
+    websocket: WebSocket, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Complete the handshake, unless that was done already."""
+    if websocket.application_state is WebSocketState.CONNECTING:
+        if subprotocol is None and BEARER in websocket.scope.get("subprotocols", ()):
+            subprotocol = BEARER
+        await websocket.accept(subprotocol, list(headers))
+
+
+async def tell(websocket: WebSocket, text: str) -> None:
+    """Accept and say something before the route ends, so that a browser sees the close code that follows.
+
+    To a client that has left already nothing is said, now or by whoever closes the socket afterwards.
+    """
+    try:
+        await accept(websocket)
+        if websocket.client_state is WebSocketState.CONNECTED:
+            await websocket.send_text(text)
+            return
+    except (WebSocketDisconnect, RuntimeError):
+        pass
+
+    async def nothing(event: Event) -> None:
+        pass
+
+    websocket._send = nothing
+
+
+def wants_heartbeat(websocket: WebSocket) -> bool:
+    """Whether the client opted in with ``?heartbeat=1``."""
+    query: bytes = websocket.scope["query_string"]
+    return b"heartbeat=1" in query.split(b"&")
+
+
+class Channels:
+    """The ASGI channels under a `WebSocket`. Starlette keeps them in two attributes."""
+
+    __slots__ = ("receive", "send")
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self.receive = websocket._receive
+        self.send = websocket._send
+
+
+class _ReceiveEvent(dict[str, Any]):
+    """Text where a route wants bytes, or the other way round, closes with 1003 and not with a KeyError."""
+
+    def __missing__(self, key: str) -> Any:
+        expected = "binary" if key == "bytes" else "text"
+        raise SocketRefused(WrongMessageType(f"Expected a {expected} message"))
+
+
+def lead_through(websocket: WebSocket, endpoint: Endpoint) -> None:
+    """From now on the WebSocket's own methods go through the endpoint.
+
+    `websocket.send_text()` then keeps its place among the hub's broadcasts, and `websocket.receive_text()`
+    learns at once when the hub closes the connection.
+    """
+
+    async def receive() -> Event:
+        try:
+            payload = await endpoint.receive()
+        except Disconnected as error:
+            await endpoint.finish()
+            return {"type": "websocket.disconnect", "code": int(error.code), "reason": error.reason}
+        name = "bytes" if isinstance(payload, bytes) else "text"
+        return _ReceiveEvent({"type": "websocket.receive", name: payload})
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.close":
+            await endpoint.close(event.get("code", CloseCode.NORMAL), event.get("reason") or "")
+            return
+        text = event.get("text")
+        await endpoint.send(event["bytes"] if text is None else text)
+
+    websocket._receive = receive
+    websocket._send = send

@@ -1,0 +1,175 @@
+"""One WebSocket, on any ASGI server."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from hubbub.asgi.errors import SocketDisconnected
+from hubbub.asgi.events import EVENT_CODEC, Event, Receive, Send
+from hubbub.asgi.interrupt import Interrupted, Waits
+from hubbub.asgi.read_ahead import ReadAhead
+from hubbub.asgi.writer import EventWriter
+from hubbub.core.errors import CloseCode, Disconnected
+from hubbub.core.limits import Limits
+from hubbub.core.messages import Payload, payload_bytes
+from hubbub.core.outbox import Outgoing
+
+
+class Listener(Protocol):
+    """Whoever is told what happens on a transport."""
+
+    def received(self, payload: Payload) -> bool:
+        """A message has come; False keeps it from the handler."""
+        ...
+
+    def lost(self, cause: Disconnected) -> None:
+        """The connection has ended, from either side. Called once."""
+        ...
+
+
+class WebSocketTransport:
+    """The open part of a WebSocket's life: from the accepted handshake to the close.
+
+    `receive` reads from the server directly as long as a handler is there to call it. When one stays away,
+    `read_ahead` puts a bounded inbox between: without a reader neither a pong nor a disconnect would be seen.
+    """
+
+    __slots__ = ("_ahead", "_limits", "_listener", "_receive", "_waits", "_writer", "closed", "reading")
+
+    codec = EVENT_CODEC
+
+    def __init__(self, receive: Receive, send: Send, limits: Limits, listener: Listener) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._listener = listener
+        self._waits = Waits()
+        self._writer = EventWriter(send, limits.outbox_bytes, self._waits, self._end)
+        self._ahead: ReadAhead | None = None  # None while handlers read directly
+        self.reading = False  # a handler is waiting in `receive`
+        self.closed: SocketDisconnected | None = None  # how it ended; None while open
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client here, the server's own buffers not counted."""
+        return self._writer.buffered
+
+    @property
+    def busy_since(self) -> float | None:
+        """Loop time since when the server has not taken an event; None while it holds none."""
+        return self._writer.busy_since
+
+    @property
+    def backlogged(self) -> bool:
+        """Messages of the client wait for the handler and nothing more is read."""
+        return self._ahead is not None and self._ahead.full
+
+    def write(self, items: Iterable[Outgoing[Event]]) -> int:
+        """Queue messages without waiting; return how many were dropped by policy.
+
+        Raises:
+            SlowConsumer: if they do not fit.
+        """
+        return self._writer.write(items)
+
+    async def send(self, item: Outgoing[Event]) -> None:
+        """Send one message, in order with `write`; wait while the client is slow.
+
+        Raises:
+            Disconnected: if the connection has ended or ends meanwhile.
+            SlowConsumer: if the outbox is full.
+        """
+        if self.closed:
+            raise self.ended()
+        try:
+            await self._writer.send(item)
+        except Disconnected as error:
+            raise (self.ended() if self.closed else error) from None
+
+    async def receive(self) -> Payload:
+        """The next message.
+
+        Raises:
+            Disconnected: when there will be none any more.
+            RuntimeError: if another task is receiving already.
+        """
+        if self.reading:
+            raise RuntimeError("another task is already receiving from this connection")
+        self.reading = True
+        try:
+            while True:
+                payload = self._ahead.take() if self._ahead is not None else None
+                if payload is None and self.closed:
+                    raise self.ended()
+                if payload is None:
+                    payload = await self._next()
+                if payload is not None:
+                    return payload
+        finally:
+            self.reading = False
+
+    def read_ahead(self) -> None:
+        """Read without a handler from now on, `Limits.inbox_messages` at most."""
+        if self._ahead is None and not self.reading and not self.closed:
+            self._ahead = ReadAhead(self._read, self._limits.inbox_messages, self._read_failed)
+
+    def close(self, code: int, reason: str = "", *, discard: bool = False) -> None:
+        """Close after what is queued, or with `discard` in place of it. Does not wait; `finish` does."""
+        if self.closed:
+            return
+        # RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.
+        reason = reason.encode()[:123].decode(errors="ignore")
+        event = {"type": "websocket.close", "code": int(code), "reason": reason}
+        self._writer.close(event, discard=discard)
+        self._end(Disconnected(code, reason))
+
+    async def finish(self) -> None:
+        """Wait until the close frame is with the server, `Limits.close_timeout` seconds at most."""
+        await self._writer.drained(self._limits.close_timeout)
+        self.abort()
+
+    def abort(self) -> None:
+        """Give up whatever has not been sent."""
+        self._end(Disconnected())
+        self._writer.abort()
+
+    def ended(self) -> SocketDisconnected:
+        """How it ended, as an exception to raise. A new one each time: each has its own traceback."""
+        cause = self.closed or SocketDisconnected()
+        return SocketDisconnected(cause.code, cause.reason)
+
+    async def _next(self) -> Payload | None:
+        try:
+            if self._ahead is not None:
+                await self._waits.until_interrupted(self._ahead.wait())
+                return None
+            return await self._waits.until_interrupted(self._read())
+        except Interrupted:
+            return None
+
+    async def _read(self) -> Payload | None:
+        """The message in the next event; None where it is not one for the handler."""
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            self._end(Disconnected(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or ""))
+            self._writer.abort()
+            return None
+        payload: Payload | None = event.get("text")
+        if payload is None:
+            payload = event.get("bytes") or b""
+        most = self._limits.message_bytes
+        if len(payload) > most // 4 and payload_bytes(payload) > most:
+            self.close(CloseCode.MESSAGE_TOO_BIG, f"message over {most} bytes")
+            return None
+        return payload if self._listener.received(payload) else None
+
+    def _read_failed(self, error: BaseException) -> None:
+        self._end(Disconnected(CloseCode.ABNORMAL, type(error).__name__))
+
+    def _end(self, cause: Disconnected) -> None:
+        if self.closed:
+            return
+        self.closed = SocketDisconnected(cause.code, cause.reason)
+        self._writer.end(self.closed)
+        self._waits.interrupt()
+        if self._ahead is not None:
+            self._ahead.stop()
+        self._listener.lost(self.closed)

@@ -1,0 +1,293 @@
+"""Connection: the hub's view of one client, and a handler's."""
+
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+from weakref import ref
+
+from starlette.websockets import WebSocket
+
+from hubbub.asgi.events import Event
+from hubbub.asgi.transport import WebSocketTransport
+from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer, WrongMessageType
+from hubbub.core.heartbeat import Heartbeat, Pulse
+from hubbub.core.messages import Payload, from_json, to_payload
+from hubbub.core.outbox import Outgoing
+from hubbub.core.users import User
+
+PONGS = frozenset({"pong", '{"type":"pong"}', '{"type": "pong"}'})
+"""What a client may answer to the heartbeat's ping."""
+
+
+class Host(Protocol):
+    """What a connection asks of its hub."""
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """Times of the heartbeat."""
+        ...
+
+    def now(self) -> float:
+        """The loop's time, in seconds."""
+        ...
+
+    async def join(self, room: str, member: "Connection") -> None:
+        """Make the connection a member of the room."""
+        ...
+
+    def leave(self, room: str, member: "Connection") -> None:
+        """Take the connection out of the room."""
+        ...
+
+    def rooms_of(self, member: "Connection") -> list[str]:
+        """The names of the connection's rooms."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was published in this tick."""
+        ...
+
+    def forget(self, member: "Connection") -> None:
+        """The connection has ended."""
+        ...
+
+    def slow(self, member: "Connection") -> None:
+        """The connection's outbox is full."""
+        ...
+
+    def dropped(self, count: int) -> None:
+        """So many publications were dropped by a room's policy."""
+        ...
+
+
+class Connection:
+    """One client. Made by `Hub.connection` or `Hub.connect`.
+
+    `str` goes out as a text frame, `bytes` as a binary frame, anything else as JSON text.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_host",
+        "_transport",
+        "codec",
+        "heartbeat",
+        "id",
+        "info",
+        "pulse",
+        "socket",
+        "user",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        id: str,
+        *,
+        user: User | None = None,
+        info: Mapping[str, object] | None = None,
+        heartbeat: bool = False,
+    ) -> None:
+        self._host = host
+        self._transport: WebSocketTransport | None = None  # None until the handshake is done
+        self.codec = WebSocketTransport.codec
+        self.id = id
+        self.user = user
+        self.info = info
+        self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
+        self.pulse = Pulse(host.now(), host.heartbeat.interval)
+        self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
+
+    def __repr__(self) -> str:
+        state = "open" if self.closed is None else f"closed {int(self.closed.code)}"
+        return f"<Connection {self.id} user={self.user.id if self.user else None!r} {state}>"
+
+    @property
+    def transport(self) -> WebSocketTransport:
+        """How bytes reach the client.
+
+        Raises:
+            Disconnected: before the handshake.
+        """
+        if self._transport is None:
+            raise Disconnected(CloseCode.ABNORMAL, "the handshake is not done")
+        return self._transport
+
+    @transport.setter
+    def transport(self, transport: WebSocketTransport) -> None:
+        self._transport = transport
+
+    @property
+    def closed(self) -> Disconnected | None:
+        """How the connection ended; None while it is open."""
+        return self.transport.closed
+
+    @property
+    def rooms(self) -> list[str]:
+        """The names of the rooms it is a member of, in the order it joined them."""
+        return self._host.rooms_of(self)
+
+    # Rooms
+
+    def join(self, room: str) -> "Membership":
+        """``await me.join(room)``, or ``async with me.join(room):`` to leave at the end of the block.
+
+        Raises, when awaited:
+            InvalidRoomName: if the name breaks the rule.
+            LimitReached: if the connection is in too many rooms.
+        """
+        return Membership(self._host, self, room)
+
+    def leave(self, room: str) -> None:
+        """Leave the room; nothing happens if it is not a member."""
+        self._host.leave(room, self)
+
+    # Sending
+
+    async def send(self, message: object) -> None:
+        """Send to this client alone, after everything published to it before. Waits while the client is slow.
+
+        Raises:
+            Disconnected: if the connection is closed, or is closed meanwhile.
+            TypeError: if the message cannot be written as JSON.
+        """
+        item = self.codec.encode(to_payload(message))
+        self._host.flush()
+        try:
+            await self.transport.send(item)
+        except SlowConsumer:
+            self._host.slow(self)
+            raise self.transport.ended() from None
+
+    def write(self, items: Iterable[Outgoing[Event]]) -> None:
+        """Queue encoded messages without waiting; a client that is too slow for them is closed 1013."""
+        transport = self.transport
+        try:
+            dropped = transport.write(items)
+        except SlowConsumer:
+            self._host.slow(self)
+        else:
+            if dropped:
+                self._host.dropped(dropped)
+
+    # Receiving
+
+    async def receive(self) -> Payload:
+        """The next message: `str` for a text frame, `bytes` for a binary one.
+
+        Raises:
+            Disconnected: when the connection has ended.
+        """
+        return await self.transport.receive()
+
+    async def receive_text(self) -> str:
+        """The next message, which must be text. Raises `Disconnected`, or `WrongMessageType` (1003)."""
+        payload = await self.transport.receive()
+        if isinstance(payload, bytes):
+            raise WrongMessageType("Expected a text message")
+        return payload
+
+    async def receive_bytes(self) -> bytes:
+        """The next message, which must be binary. Raises `Disconnected`, or `WrongMessageType` (1003)."""
+        payload = await self.transport.receive()
+        if isinstance(payload, str):
+            raise WrongMessageType("Expected a binary message")
+        return payload
+
+    async def receive_json(self) -> Any:
+        """The next message, decoded from JSON text.
+
+        Raises:
+            Disconnected: when the connection has ended.
+            WrongMessageType: for a binary message (1003).
+            InvalidMessage: if it is not JSON (1007).
+        """
+        return from_json(await self.transport.receive())
+
+    async def __aiter__(self) -> AsyncIterator[Payload]:
+        """All messages until the connection ends."""
+        try:
+            while True:
+                yield await self.receive()
+        except Disconnected:
+            return
+
+    async def iter_text(self) -> AsyncIterator[str]:
+        """Text messages until the connection ends. Raises `WrongMessageType` at a binary one."""
+        try:
+            while True:
+                yield await self.receive_text()
+        except Disconnected:
+            return
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Binary messages until the connection ends. Raises `WrongMessageType` at a text one."""
+        try:
+            while True:
+                yield await self.receive_bytes()
+        except Disconnected:
+            return
+
+    async def iter_json(self) -> AsyncIterator[Any]:
+        """JSON messages until the connection ends. Raises like `receive_json`."""
+        try:
+            while True:
+                yield await self.receive_json()
+        except Disconnected:
+            return
+
+    async def wait_closed(self) -> None:
+        """Wait for the end, for handlers that only send. What the client sends is thrown away."""
+        async for _ in self:
+            pass
+
+    # The end
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close after everything that was sent; wait until the close frame is out. Twice does nothing.
+
+        Args:
+            code: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455 section 7.4).
+            reason: cut at 123 bytes of UTF-8.
+        """
+        self._host.flush()
+        self.transport.close(code, reason)
+        await self.transport.finish()
+
+    async def finish(self) -> None:
+        """Wait until the close frame is out, `Limits.close_timeout` seconds at most."""
+        await self.transport.finish()
+
+    # What the transport tells
+
+    def received(self, payload: Payload) -> bool:
+        """Note the sign of life; keep a pong from the handler."""
+        self.pulse.beat()
+        return not (self.heartbeat and payload in PONGS)
+
+    def lost(self, cause: Disconnected) -> None:
+        """The connection has ended."""
+        self._host.forget(self)
+
+
+class Membership:
+    """A connection's stay in a room: awaitable, and a context manager."""
+
+    __slots__ = ("_host", "_member", "room")
+
+    def __init__(self, host: Host, member: Connection, room: str) -> None:
+        self._host = host
+        self._member = member
+        self.room = room
+
+    def __await__(self) -> Generator[Any, None, "Membership"]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> "Membership":
+        await self._host.join(self.room, self._member)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._host.leave(self.room, self._member)

@@ -1,0 +1,72 @@
+"""From a publication to the room's members: encoded once per codec, written once per tick.
+
+This is the hot path, guarded by `benchmarks/`. What is published to a room during one turn of the event loop
+is collected and written to each member in one go at the end of the turn; a single message waits for nothing.
+"""
+
+import asyncio
+
+from hubbub.connection import Connection
+from hubbub.core.messages import Publication
+from hubbub.core.rooms import Room, Rooms
+from hubbub.core.stats import Stats
+
+TICK_BYTES = 262_144
+"""Bytes collected in one turn after which publishers are made to wait for its end."""
+
+
+class Fanout:
+    """Collects publications per room and writes them to the members.
+
+    `flush_room` must precede every change of a room's membership, so that a publication reaches exactly those
+    who were members when it was accepted.
+    """
+
+    __slots__ = ("_bytes", "_dirty", "_rooms", "_stats")
+
+    def __init__(self, rooms: Rooms[Connection], stats: Stats) -> None:
+        self._rooms = rooms
+        self._dirty: dict[str, Room[Connection]] = {}  # rooms with something pending
+        self._bytes = 0  # collected in this turn
+        self._stats = stats
+
+    @property
+    def full(self) -> bool:
+        """So much was published in this turn that it should end before more is."""
+        return self._bytes > TICK_BYTES
+
+    def deliver(self, publication: Publication) -> None:
+        """Take a publication from the broker, on the event loop's thread."""
+        room = self._rooms.get(publication.room)
+        if room is None:
+            return
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._dirty[room.name] = room
+        room.pending.append(publication)
+        self._bytes += publication.size
+
+    def flush(self) -> None:
+        """Write everything that is pending."""
+        if not self._dirty:
+            return
+        dirty, self._dirty, self._bytes = self._dirty, {}, 0
+        for room in dirty.values():
+            self.flush_room(room)
+
+    def flush_room(self, room: Room[Connection]) -> None:
+        """Write what is pending in one room."""
+        publications = room.pending
+        if not publications:
+            return
+        room.pending = []
+        overflow = room.options.overflow
+        for codec, members in list(room.groups.items()):
+            items = [
+                codec.encode(publication.payload, room=room.name, key=publication.key, overflow=overflow)
+                for publication in publications
+            ]
+            # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
+            for member in list(members):
+                member.write(items)
+            self._stats.delivered += len(items) * len(members)

@@ -1,0 +1,381 @@
+"""Hub: the one stateful object of a process."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Self, Unpack
+
+from starlette.websockets import WebSocket
+
+from hubbub import redaction
+from hubbub.asgi.errors import SocketRefused
+from hubbub.brokers import Broker, HistoryPage, broker_from_url
+from hubbub.clock import Clock
+from hubbub.connection import Connection
+from hubbub.core.errors import CloseCode, ConfigurationError, HubNotRunning, LimitReached, Refused
+from hubbub.core.heartbeat import Heartbeat
+from hubbub.core.history import History
+from hubbub.core.limits import Limits
+from hubbub.core.messages import Publication, to_payload
+from hubbub.core.options import RoomOptions, RoomPatterns
+from hubbub.core.origins import Origins
+from hubbub.core.outbox import Overflow
+from hubbub.core.positions import Position
+from hubbub.core.rooms import Rooms
+from hubbub.core.stats import Stats
+from hubbub.core.users import User
+from hubbub.fanout import Fanout
+from hubbub.reception import Admission, Reception
+from hubbub.visit import Visit, refuse
+from hubbub.watch import Watch
+
+EVERYONE = "*"
+"""The room of all connections. No room of a user's can have that name."""
+
+_logger = logging.getLogger("hubbub")
+
+
+class Hub:
+    """Knows the connections and rooms of a process, and talks to a broker.
+
+    Args:
+        broker: a URL like ``"memory://"``, or a `Broker`.
+        limits: sizes and times.
+        heartbeat: for connections that take part in it.
+        origins: pages that may connect besides those of the same host and port: origins like
+            ``"https://app.example.com"``, or ``"*"``.
+
+    Raises:
+        ConfigurationError: if an argument cannot work.
+    """
+
+    def __init__(
+        self,
+        broker: str | Broker = "memory://",
+        *,
+        limits: Limits | None = None,
+        heartbeat: Heartbeat | None = None,
+        origins: Iterable[str] = (),
+    ) -> None:
+        self.limits = limits or Limits()
+        self.heartbeat = heartbeat or Heartbeat()
+        self.origins = Origins(origins)
+        self.stats = Stats()
+        self._broker = broker_from_url(broker) if isinstance(broker, str) else broker
+        self._patterns = RoomPatterns()
+        self._rooms: Rooms[Connection] = Rooms(self._patterns.options)
+        self._fanout = Fanout(self._rooms, self.stats)
+        self._connections: dict[str, Connection] = {}
+        self._redactor = redaction.RedactTokens()
+        self._clock: Clock | None = None  # None while the hub is not running
+        self._open: Reception | None = None  # None while the hub is not running
+
+    # Life
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:
+        """``FastAPI(lifespan=hub.lifespan)``. In a lifespan of your own, use ``async with hub:``."""
+        async with self:
+            yield
+
+    async def __aenter__(self) -> Self:
+        if self._clock is not None:
+            raise ConfigurationError("The hub is running already")
+        redaction.install(self._redactor)
+        self._clock = Clock()
+        watch = Watch(self._clock, self.heartbeat, self.limits, self._dead, self.slow)
+        self._open = Reception(self, self._clock, watch, self.limits, self.origins)
+        await self._broker.start(self._fanout.deliver)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        connections = list(self._connections.values())
+        self.flush()
+        for connection in connections:
+            connection.transport.close(CloseCode.GOING_AWAY, "server stopping")
+        await asyncio.gather(*(connection.finish() for connection in connections))
+        await self._broker.stop()
+        if self._clock is not None:
+            self._clock.stop()
+        self._clock = self._open = None
+        redaction.uninstall(self._redactor)
+
+    @property
+    def running(self) -> bool:
+        """Whether the hub is inside its lifespan."""
+        return self._clock is not None
+
+    @property
+    def _reception(self) -> Reception:
+        if self._open is None:
+            raise HubNotRunning
+        return self._open
+
+    def now(self) -> float:
+        """The loop's time, in seconds. Raises `HubNotRunning`."""
+        if self._clock is None:
+            raise HubNotRunning
+        return self._clock.now()
+
+    # Connections
+
+    def connection(
+        self,
+        websocket: WebSocket,
+        *,
+        user: User | None = None,
+        info: Mapping[str, object] | None = None,
+        heartbeat: bool | None = None,
+        subprotocol: str | None = None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> Visit:
+        """``async with hub.connection(websocket) as me:`` accepts, and closes at the end of the block.
+
+        Args:
+            websocket: Starlette's or FastAPI's, accepted already or not.
+            user: whose it is; the one found by an auth dependency unless given.
+            info: what others may know about it.
+            heartbeat: whether to send ``{"type":"ping"}`` and expect ``pong``; None leaves it to the client,
+                which opts in with ``?heartbeat=1``.
+            subprotocol: the one to select (RFC 6455 section 1.9).
+            headers: for the handshake's answer.
+
+        Raises, when entered:
+            HubNotRunning: outside the lifespan.
+            SocketRefused: if the page's origin is not allowed; Starlette answers 403.
+        """
+        enter = partial(
+            self._admit,
+            websocket,
+            user=user,
+            info=info,
+            heartbeat=heartbeat,
+            subprotocol=subprotocol,
+            headers=headers,
+        )
+        return Visit(enter, self.forget)
+
+    async def connect(
+        self,
+        websocket: WebSocket,
+        *,
+        user: User | None = None,
+        info: Mapping[str, object] | None = None,
+        heartbeat: bool | None = None,
+    ) -> Connection:
+        """Accept, and remember the connection until `disconnect`, or until its handler has ended."""
+        known = self._reception.known(websocket)
+        if known is not None:
+            return known
+        connection = await self._admit(websocket, user=user, info=info, heartbeat=heartbeat)
+        self._reception.forget_with(websocket, connection)
+        return connection
+
+    def disconnect(self, member: "WebSocket | Connection") -> None:
+        """Forget the connection: it leaves all rooms. Does not close it; an unknown one is no error."""
+        connection = self._known(member)
+        if connection is not None:
+            self.forget(connection)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All connections of this process."""
+        return list(self._connections.values())
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections this process has."""
+        return len(self._connections)
+
+    async def _admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
+        connection = await self._reception.admit(websocket, **arguments)
+        self._connections[connection.id] = connection
+        self._rooms.join(EVERYONE, connection)
+        self.stats.opened += 1
+        self._reception.look_after(connection)
+        return connection
+
+    def _known(self, member: WebSocket | Connection) -> Connection | None:
+        if isinstance(member, Connection) or self._open is None:
+            return member if isinstance(member, Connection) else None
+        return self._open.known(member)
+
+    # Rooms
+
+    def room(
+        self,
+        pattern: str,
+        *,
+        history: History | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+    ) -> None:
+        """Set the options of the rooms whose names fit the pattern, like ``"chat:{name}"``.
+
+        Call it before the first of them is used; the first pattern that fits a name counts.
+
+        Raises:
+            ConfigurationError: if the pattern is malformed.
+        """
+        self._patterns.add(pattern, RoomOptions(history, overflow))
+
+    async def join(self, room: str, member: "WebSocket | Connection") -> None:
+        """Make it a member. A `WebSocket` that is not connected yet is accepted first.
+
+        Raises:
+            InvalidRoomName: if the name breaks the rule of `Limits.check_room_name`.
+            LimitReached: if it is in `Limits.rooms_per_connection` rooms already.
+            Disconnected: if it is closed.
+            SocketRefused: in place of the first two for a `WebSocket`, which is told and then closed.
+        """
+        if isinstance(member, Connection):
+            await self._join(room, member)
+            return
+        connection = await self.connect(member)
+        try:
+            await self._join(room, connection)
+        except Refused as error:
+            await refuse(connection, error)
+            raise SocketRefused(error) from error
+
+    def leave(self, room: str, member: "WebSocket | Connection") -> None:
+        """Take it out of the room; nothing happens if it is not a member."""
+        connection = self._known(member)
+        here = self._rooms.get(room)
+        if connection is None or here is None:
+            return
+        self._fanout.flush_room(here)
+        if self._rooms.leave(room, connection) and not self._rooms.count(room):
+            self._broker.unsubscribe(room)
+
+    def room_count(self, room: str) -> int:
+        """How many members the room has in this process."""
+        return self._rooms.count(room)
+
+    def rooms_of(self, member: Connection) -> list[str]:
+        """The names of the rooms that the connection is in, in the order it joined them."""
+        return [room.name for room in self._rooms.of(member) if room.name != EVERYONE]
+
+    @property
+    def rooms(self) -> list[str]:
+        """The names of all rooms that have a member in this process."""
+        return [room.name for room in self._rooms if room.name != EVERYONE]
+
+    def members(self, room: str) -> list[Connection]:
+        """The members of the room in this process, in the order they joined."""
+        here = self._rooms.get(room)
+        return [] if here is None else list(here)
+
+    async def _join(self, room: str, connection: Connection) -> None:
+        self.limits.check_room_name(room)
+        if len(self._rooms.of(connection)) > self.limits.rooms_per_connection:
+            raise LimitReached(f"No more than {self.limits.rooms_per_connection} rooms for one connection")
+        await self._broker.subscribe(room)
+        if connection.closed:
+            if not self._rooms.count(room):
+                self._broker.unsubscribe(room)
+            raise connection.transport.ended()
+        here = self._rooms.get(room)
+        if here is not None:
+            self._fanout.flush_room(here)
+        self._rooms.join(room, connection)
+
+    # Messages
+
+    async def broadcast(self, message: object) -> Publication:
+        """Send to every connection. Returns, and raises, like `broadcast_to_room`."""
+        return await self._publish(EVERYONE, message)
+
+    async def broadcast_to_room(
+        self, room: str, message: object, *, key: str | None = None, publisher: str | None = None
+    ) -> Publication:
+        """Publish to the room: returns when the broker has accepted it, not when members have read it.
+
+        Args:
+            room: its name.
+            message: `str` for a text frame, `bytes` for a binary one, anything else becomes JSON text.
+            key: with `Overflow.KEEP_NEWEST`, what the message replaces and is replaced by.
+            publisher: who says it, kept with the publication.
+
+        Raises:
+            InvalidRoomName: if the name breaks the rule.
+            BrokerError: if the broker did not take it; then it was not published.
+            TypeError: if the message cannot be written as JSON.
+        """
+        self.limits.check_room_name(room)
+        return await self._publish(room, message, key, publisher)
+
+    async def send_personal(self, message: object, member: "WebSocket | Connection") -> None:
+        """Send to this client alone. Raises `Disconnected` if it is closed or was never connected."""
+        connection = self._known(member) or await self.connect(member)  # type: ignore[arg-type]
+        await connection.send(message)
+
+    async def history(
+        self, room: str, *, since: Position | None = None, limit: int | None = None, reverse: bool = False
+    ) -> HistoryPage:
+        """Read what the room remembers.
+
+        Args:
+            room: its name.
+            since: only what came after; None for all that is kept.
+            limit: most publications returned.
+            reverse: newest first; not together with `since`.
+
+        Raises:
+            ConfigurationError: if the room keeps no history, or for `since` with `reverse`.
+            HistoryGone: if not all that followed `since` is kept.
+            BrokerError: if the broker could not be asked.
+        """
+        history = self._patterns.options(room).history
+        if history is None or (since is not None and reverse):
+            raise ConfigurationError("The room keeps no history" if history is None else "since or reverse")
+        return await self._broker.history(room, history, since=since, limit=limit, reverse=reverse)
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        """True for the first caller on any node within so many seconds: for things to be used only once."""
+        return await self._broker.claim(key, seconds)
+
+    def flush(self) -> None:
+        """Write what was published in this turn of the event loop; at its end that happens by itself."""
+        self._fanout.flush()
+
+    async def _publish(
+        self, room: str, message: object, key: str | None = None, publisher: str | None = None
+    ) -> Publication:
+        if self._clock is None:
+            raise HubNotRunning
+        history = self._patterns.options(room).history
+        publication = await self._broker.publish(
+            room, to_payload(message), history=history, publisher=publisher, key=key
+        )
+        if self._fanout.full:
+            await asyncio.sleep(0)
+        return publication
+
+    # What connections tell
+
+    def forget(self, member: Connection) -> None:
+        """The connection has ended, or is no longer ours: it leaves all rooms at once."""
+        if self._connections.pop(member.id, None) is None:
+            return
+        for room in self._rooms.forget(member):
+            if not self._rooms.count(room):
+                self._broker.unsubscribe(room)
+
+    def slow(self, member: Connection) -> None:
+        """The connection does not read fast enough: it is closed 1013, and what waited for it is given up."""
+        self.stats.slow += 1
+        _logger.info("closing %s: too slow, %d bytes waiting", member.id, member.transport.buffered)
+        self._reception.shut(member, CloseCode.TRY_AGAIN_LATER, "too slow")
+
+    def dropped(self, count: int) -> None:
+        """So many publications were dropped by their room's policy."""
+        self.stats.dropped += count
+
+    def _dead(self, member: Connection) -> None:
+        self.stats.dead += 1
+        self._reception.shut(member, CloseCode.INTERNAL_ERROR, "heartbeat timeout")

@@ -1,0 +1,101 @@
+"""Where a WebSocket becomes a connection of the hub's."""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TypedDict, Unpack
+from weakref import WeakKeyDictionary, ref
+
+from starlette.websockets import WebSocket
+
+from hubbub.asgi import sockets
+from hubbub.asgi.transport import WebSocketTransport
+from hubbub.clock import Clock
+from hubbub.connection import Connection, Host
+from hubbub.core.errors import CloseCode
+from hubbub.core.limits import Limits
+from hubbub.core.origins import Origins
+from hubbub.core.users import User
+from hubbub.watch import Watch
+
+LONGEST_WAIT = 86_400.0
+"""Seconds until a token's end is looked at again: the wall clock may be set, and a laptop may sleep."""
+
+
+class Admission(TypedDict, total=False):
+    """What may be said of a WebSocket when it is admitted; `Hub.connection` explains each."""
+
+    user: User | None
+    info: Mapping[str, object] | None
+    heartbeat: bool | None
+    subprotocol: str | None
+    headers: Iterable[tuple[bytes, bytes]]
+
+
+class Reception:
+    """Admits WebSockets and looks after them until they end.
+
+    Args:
+        host: the hub, for the connections.
+        clock: the hub's.
+        watch: looks after each connection.
+        limits: for the connections' transports.
+        origins: the pages that may connect.
+    """
+
+    __slots__ = ("_clock", "_host", "_limits", "_origins", "_sockets", "_watch")
+
+    def __init__(self, host: Host, clock: Clock, watch: Watch, limits: Limits, origins: Origins) -> None:
+        self._host = host
+        self._clock = clock
+        self._watch = watch
+        self._limits = limits
+        self._origins = origins
+        self._sockets: WeakKeyDictionary[WebSocket, Connection] = WeakKeyDictionary()
+
+    def known(self, member: WebSocket | Connection) -> Connection | None:
+        """The connection of a WebSocket; None for one that was never admitted."""
+        return member if isinstance(member, Connection) else self._sockets.get(member)
+
+    async def admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
+        """Check the origin, complete the handshake and take the WebSocket over."""
+        sockets.check_origin(websocket, self._origins)
+        await sockets.accept(websocket, arguments.get("subprotocol"), arguments.get("headers", ()))
+        heartbeat = arguments.get("heartbeat")
+        connection = Connection(
+            self._host,
+            secrets.token_urlsafe(16),
+            user=arguments.get("user") or websocket.scope.get(sockets.USER),
+            info=arguments.get("info"),
+            heartbeat=sockets.wants_heartbeat(websocket) if heartbeat is None else heartbeat,
+        )
+        channels = sockets.Channels(websocket)
+        connection.transport = WebSocketTransport(channels.receive, channels.send, self._limits, connection)
+        sockets.lead_through(websocket, connection)
+        self._sockets[websocket] = connection
+        return connection
+
+    def look_after(self, connection: Connection) -> None:
+        """Watch the connection until it is closed, and close it when its user's credentials end."""
+        self._watch.start(connection)
+        self._end_with_token(connection)
+
+    def forget_with(self, websocket: WebSocket, connection: Connection) -> None:
+        """Forget the connection when the socket object ends: a handler that crashed calls no disconnect."""
+        connection.socket = ref(websocket, lambda _: self._host.forget(connection))
+
+    def shut(self, connection: Connection, code: CloseCode, reason: str) -> None:
+        """Close in place of what still waits; a client that takes not even that is dropped after a while."""
+        connection.transport.close(code, reason, discard=True)
+        self._clock.after(self._limits.close_timeout, connection.transport.abort)
+
+    def _end_with_token(self, connection: Connection) -> None:
+        expires_at = connection.user.expires_at if connection.user else None
+        if expires_at is None or connection.closed:
+            return
+        left = expires_at - time.time()
+        if left > 0:
+            self._clock.after(min(left, LONGEST_WAIT), partial(self._end_with_token, connection))
+        else:
+            self.shut(connection, CloseCode.TOKEN_EXPIRED, "token expired")

@@ -1,0 +1,82 @@
+"""A client's stay, from handshake to close frame: what ``async with hub.connection(websocket)`` means."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from starlette.exceptions import WebSocketException
+
+from hubbub.connection import Connection
+from hubbub.core.errors import BadMessage, BrokerError, CloseCode, Disconnected, Refused
+
+_logger = logging.getLogger("hubbub")
+
+
+class Visit:
+    """Async context manager around a handler: how the handler ends decides how the client is closed.
+
+    | the block ends with | the client gets |
+    |---|---|
+    | nothing, or the client has gone | 1000 |
+    | `Refused` or `BadMessage` | ``{"type": "error", "msg": …}``, then the error's code |
+    | `BrokerError` | 1013 |
+    | Starlette's `WebSocketException` | its code and reason |
+    | cancellation | 1001 |
+    | any other exception | 1011, and the exception goes on to the server's log |
+    """
+
+    __slots__ = ("_connection", "_enter", "_leave")
+
+    def __init__(
+        self, enter: Callable[[], Awaitable[Connection]], leave: Callable[[Connection], None]
+    ) -> None:
+        self._enter = enter
+        self._leave = leave
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._enter()
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        connection = self._connection
+        assert connection is not None
+        try:
+            return await _end(connection, error)
+        finally:
+            self._leave(connection)
+
+
+async def _end(connection: Connection, error: BaseException | None) -> bool:
+    """Close as the error deserves; True when it needs no further attention."""
+    if isinstance(error, asyncio.CancelledError):
+        connection.transport.close(CloseCode.GOING_AWAY)
+        return False
+    if error is None or (isinstance(error, Disconnected) and connection.closed):
+        await connection.close()
+        return True
+    if isinstance(error, Refused | BadMessage):
+        _logger.info("closing %s: %s", connection.id, error)
+        await refuse(connection, error)
+        return True
+    if isinstance(error, BrokerError):
+        _logger.error("closing %s: %s: %s", connection.id, type(error).__name__, error)
+        await connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
+        return True
+    if isinstance(error, WebSocketException):
+        await connection.close(error.code, error.reason)
+        return True
+    await connection.close(CloseCode.INTERNAL_ERROR)
+    return False
+
+
+async def refuse(connection: Connection, error: Refused | BadMessage) -> None:
+    """Tell the client what was wrong, then close with the error's code."""
+    try:
+        await connection.send({"type": "error", "msg": str(error)})
+    except Disconnected:
+        return
+    await connection.close(error.code, str(error))
