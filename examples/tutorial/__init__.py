@@ -1,0 +1,1 @@
+"""The WebSocket tutorial's whole system, on the hub."""

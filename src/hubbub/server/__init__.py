@@ -1,0 +1,1 @@
+"""``hubbub serve``: the hub as a ready server."""

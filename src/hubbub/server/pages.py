@@ -1,0 +1,61 @@
+"""The pages: plain files, with headers that let a browser run nothing else."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_TYPES: Final = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+_PAGES: Final = Path(str(files("hubbub.server"))) / "pages"
+_CLIENT: Final = Path(str(files("hubbub"))) / "js" / "hubbub.js"
+
+router = APIRouter(include_in_schema=False)
+
+
+def _file(path: Path) -> FileResponse:
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=HEADERS)
+
+
+@router.get("/")
+async def home() -> FileResponse:
+    """The home page."""
+    return _file(_PAGES / "home.html")
+
+
+@router.get("/chat")
+async def chat() -> FileResponse:
+    """The chat page."""
+    return _file(_PAGES / "chat.html")
+
+
+@router.get("/hubbub.js")
+async def client() -> FileResponse:
+    """The browser client."""
+    return _file(_CLIENT)
+
+
+@router.get("/static/{name}")
+async def static(name: str) -> FileResponse:
+    """A style sheet, script or picture of a page. The name is looked up, never joined to a path."""
+    for path in _PAGES.iterdir():
+        if path.name == name and path.suffix in _TYPES and path.suffix != ".html":
+            return _file(path)
+    raise HTTPException(404)
