@@ -1,0 +1,47 @@
+# Everything here installs what it needs into .venv first; "make" alone lists the targets.
+PORT ?= 8000
+PYTEST ?= -n 2
+RUFF := .venv/bin/ruff
+PYTHON_FILES := . scripts/conformance scripts/pin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types format bench conformance pin clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## start the server (PORT=8000)
+	@scripts/setup run
+	@.venv/bin/hubbub serve --port $(PORT)
+
+test: ## run the whole suite, browser tests included (PYTEST="-n 2" are pytest's arguments)
+	@scripts/setup test
+	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && .venv/bin/python -m pytest $(PYTEST)
+
+lint: ## check style and formatting
+	@scripts/setup test
+	$(RUFF) check $(PYTHON_FILES)
+	$(RUFF) format --check $(PYTHON_FILES)
+
+types: ## check the types, strictly
+	@scripts/setup test
+	.venv/bin/mypy
+
+format: ## format the code
+	@scripts/setup test
+	$(RUFF) check --fix $(PYTHON_FILES)
+	$(RUFF) format $(PYTHON_FILES)
+
+bench: ## measure fan-out beside the tutorial's manager
+	@scripts/setup test
+	@.venv/bin/python -m benchmarks
+
+conformance: ## run the Autobahn suite against the server
+	@scripts/setup test
+	@scripts/conformance
+
+pin: ## renew constraints.txt (needs Python 3.11, 3.12 and 3.13)
+	@scripts/pin
+
+clean: ## remove what was made here, .venv included
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
