@@ -1,0 +1,130 @@
+"""uvicorn's HTTP/1.1 protocol with limits on the request head: time, size and number of headers.
+
+uvicorn itself waits for ever for the rest of a request; a client that sends none (or one byte a minute) keeps
+its connection.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.server import ServerState
+
+from hubbub.uvicorn.deadlines import DeadlineQueue
+from hubbub.uvicorn.handshake import MAX_HEAD, MAX_HEADERS, MAX_LINE
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
+else:
+    _Base = AutoHTTPProtocol
+
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\nconnection: close\r\n\r\n"
+    b"Headers too large"
+)
+
+
+class HttpProtocol(_Base):
+    """`uvicorn app:app --http hubbub.uvicorn:HttpProtocol`: httptools where it is installed, h11 otherwise.
+
+    h11 has a limit on the head's size of its own; the callbacks below are httptools'.
+    """
+
+    head_timeout: ClassVar[float] = 10.0
+    """Seconds that a request head may take, from the connection or from its own first byte."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._heads = self._deadlines(server_state)
+        self._in_head = False  # a request has begun and its headers are not complete
+        self._head_size = 0  # bytes of it so far
+        self._too_large = False  # it broke a limit: the parser's error is answered with 431
+
+    def _deadlines(self, server_state: ServerState) -> DeadlineQueue["HttpProtocol"]:
+        """Return the queue of the server's heads; the first connection makes it."""
+        heads = getattr(server_state, "hubbub_heads", None)
+        if not isinstance(heads, DeadlineQueue):
+            heads = DeadlineQueue(self.loop, self.head_timeout, lambda one: one.transport.close())
+            server_state.hubbub_heads = heads  # type: ignore[attr-defined]
+        return heads
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the deadline of the first request."""
+        super().connection_made(transport)
+        self._heads.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the deadline."""
+        self._heads.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes to uvicorn. What is part of a head counts against its size and its time."""
+        only_head = self._in_head or self._is_idle()
+        super().data_received(data)
+        upgraded = self.transport.get_protocol() is not self
+        if upgraded or self.transport.is_closing() or not self._is_idle():
+            self._heads.discard(self)
+        elif self not in self._heads:
+            self._heads.add(self)
+        if only_head and self._in_head:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD and not self.transport.is_closing():
+                self._refuse_head()
+
+    def handle_websocket_upgrade(self, *request: Any) -> None:
+        """Hand the connection over, and let go of the parser: it and this object hold each other."""
+        self._heads.discard(self)
+        super().handle_websocket_upgrade(*request)
+        self._in_head = False
+        self.parser = None  # type: ignore[assignment]
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Check the length of the request line."""
+        super().on_url(url)
+        self._check_head(len(self.url) <= MAX_LINE)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Check the number and the length of the headers."""
+        super().on_header(name, value)
+        self._check_head(len(self.headers) <= MAX_HEADERS and len(name) + len(value) <= MAX_LINE)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that the parser refused."""
+        if self._too_large:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def _is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _check_head(self, within_limits: bool) -> None:
+        """Stop the parser from inside its callback."""
+        if not within_limits:
+            self._too_large = True
+            raise ValueError("request head too large")
+
+    def _refuse_head(self) -> None:
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()

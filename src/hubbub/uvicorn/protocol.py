@@ -1,0 +1,187 @@
+"""The WebSocket protocol class for uvicorn: bytes in, from the handshake to the last frame."""
+
+import asyncio
+import socket
+from typing import Any, ClassVar, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from hubbub.core.deflate import inflate_message
+from hubbub.core.errors import CloseCode
+from hubbub.core.frame_parser import FrameParser
+from hubbub.core.frames import Close, Event, Opcode, Ping, Pong, Violation, encode_frame
+from hubbub.uvicorn.application import Address, ApplicationSide
+from hubbub.uvicorn.endpoint import Endpoint, SocketLimits
+from hubbub.uvicorn.handshake import MAX_HEAD, HandshakeError, parse_request
+from hubbub.uvicorn.redaction import redacted_path
+from hubbub.uvicorn.writer import State
+
+_OPEN: Final = State.OPEN
+_TCP_USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)
+
+
+class WebSocketProtocol(ApplicationSide):
+    """A lean WebSocket protocol class: `uvicorn app:app --ws hubbub.uvicorn:WebSocketProtocol`.
+
+    A drop-in for any ASGI app. What it does beyond uvicorn's own is in `SocketLimits`; permessage-deflate is
+    in `DeflateWebSocketProtocol`.
+    """
+
+    __slots__ = ("_control_due", "_early", "_http", "_parser")
+
+    limits: ClassVar[SocketLimits] = SocketLimits()
+    """A subclass may set others."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(Endpoint.of(config, server_state, app_state, self.limits))
+        self._parser: FrameParser | None = None  # None until the app accepts
+        self._early = b""  # the request so far; after it, what came before the app accepted
+        self._control_due = 0.0  # when the next control frame would be on time at the allowed rate
+        self._http: asyncio.BaseProtocol | None = None  # uvicorn's HTTP protocol, until the request is read
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by uvicorn's HTTP protocol when it has seen an upgrade request."""
+        self._attach(transport)
+        self._http = transport.get_protocol()
+        self._endpoint.connections.add(self)
+        sock = transport.get_extra_info("socket")
+        if _TCP_USER_TIMEOUT is not None and sock is not None and sock.family != socket.AF_UNIX:
+            stall_timeout = int(self._endpoint.limits.stall_timeout * 1000)
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, stall_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        """Called with the request first, then with frames."""
+        parser = self._parser
+        if parser is None:
+            self._receive_early(data)
+            return
+        for event in parser.feed(data):
+            if type(event) is str:
+                if self._state is _OPEN:
+                    self._deliver({"type": "websocket.receive", "text": event}, len(event))
+            else:
+                self._take_event(event)
+        if parser.has_more:
+            self._parse_rest()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the server stops: clients are closed with 1012."""
+        if self._state in (State.CONNECTING, State.RESPONDING):
+            self._refuse(503)
+        else:
+            self._leave()
+
+    def _receive_early(self, data: bytes) -> None:
+        """Take the request, or keep what comes before the app has accepted it."""
+        if self._state not in (State.CONNECTING, State.RESPONDING):
+            return
+        self._early += data
+        if self._exchange is not None:
+            if len(self._early) > self._endpoint.limits.early_bytes:
+                self.abort()
+            return
+        head, end, rest = self._early.partition(b"\r\n\r\n")
+        if end:
+            self._early = rest
+            self._receive_request(head + end)
+        elif len(self._early) > MAX_HEAD:
+            self._refuse(431)
+
+    def _receive_request(self, head: bytes) -> None:
+        client, server, scheme, version = self._origin()
+        try:
+            if version == "1.0":  # uvicorn passes the request on as HTTP/1.1
+                raise HandshakeError(400, "WebSocket needs HTTP/1.1")
+            request = parse_request(head)
+        except HandshakeError as error:
+            self._log_refusal(client, head, error.status)
+            self._refuse(error.status, str(error).encode("ascii"), error.headers)
+            return
+        if self._endpoint.draining:
+            self._log_refusal(client, head, 503)
+            self._refuse(503, b"Service Unavailable", ((b"retry-after", b"1"),))
+            return
+        self._start_app(request, client, server, scheme)
+
+    def _origin(self) -> tuple[Address, Address, str, str]:
+        """Return client, server, scheme and HTTP version, as uvicorn's HTTP protocol found them if it did."""
+        http, self._http = self._http, None
+        scope = getattr(http, "scope", None)
+        scheme = "wss" if is_ssl(self._transport) else "ws"
+        if isinstance(scope, dict) and "client" in scope:
+            return scope["client"], scope["server"], scheme, scope["http_version"]
+        return get_remote_addr(self._transport), get_local_addr(self._transport), scheme, "1.1"
+
+    def _log_refusal(self, client: Address, head: bytes, status: int) -> None:
+        target = head.partition(b"\r\n")[0].split(b" ")[1:2] or [b""]
+        path, _, query = target[0].partition(b"?")
+        address = f"{client[0]}:{client[1]}" if client else ""
+        line = redacted_path(path.decode("ascii", "backslashreplace"), query)
+        self._endpoint.logger.info('%s - "WebSocket %s" %d', address, line, status)
+
+    def _start_parsing(self) -> None:
+        endpoint = self._endpoint
+        max_size = endpoint.max_size
+        inflate = None
+        if self._window_bits:
+
+            def inflate(payload: bytes) -> bytes:
+                return inflate_message(payload, max_size)
+
+        self._parser = FrameParser(max_size, endpoint.limits.fragments, inflate)
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def _parse_rest(self) -> None:
+        """Go through frames that are here already, until they end or the app lags."""
+        parser = self._parser
+        while parser is not None and parser.has_more and not self._reading_paused:
+            for event in parser.feed(b""):
+                self._take_event(event)
+
+    def _take_event(self, event: Event) -> None:
+        if isinstance(event, bytes):
+            if self._state is _OPEN:
+                self._deliver({"type": "websocket.receive", "bytes": event}, len(event))
+        elif isinstance(event, str):
+            if self._state is _OPEN:
+                self._deliver({"type": "websocket.receive", "text": event}, len(event))
+        elif isinstance(event, Close):
+            self._answer_close(event)
+        elif isinstance(event, Violation):
+            self._fail(event.code, event.reason)
+        elif self._state is _OPEN:
+            self._take_control(event)
+
+    def _take_control(self, event: Ping | Pong) -> None:
+        """Answer a ping, note a pong, and hold the client to the allowed rate of both."""
+        limits = self._endpoint.limits
+        now = self._endpoint.loop.time()
+        self._control_due = max(self._control_due, now) + 1 / limits.control_rate
+        if self._control_due - now > limits.control_burst / limits.control_rate:
+            self._fail(CloseCode.POLICY_VIOLATION, "too many control frames")
+        elif isinstance(event, Ping):
+            self._write(encode_frame(Opcode.PONG, event.payload))
+        else:
+            self._take_pong(event.payload)
+
+
+class DeflateWebSocketProtocol(WebSocketProtocol):
+    """The same with permessage-deflate (RFC 7692), without context takeover and with bounded inflation.
+
+    `uvicorn app:app --ws hubbub.uvicorn:DeflateWebSocketProtocol`. uvicorn's own option
+    `--ws-per-message-deflate false` turns it off again.
+    """
+
+    __slots__ = ()
+
+    permessage_deflate = True

@@ -1,0 +1,99 @@
+"""Running an app on uvicorn as it should run with a hub: our protocol classes, limits and drain."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.server import Server
+from uvicorn.supervisors import ChangeReload, Multiprocess, multiprocess
+
+from hubbub.core.limits import Limits
+from hubbub.uvicorn.drain import DrainingServer
+
+EXIT_TIME = 30.0
+"""Seconds from SIGTERM to the end of the process, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run an app."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    reload: bool = False
+    drain: float = 10.0
+    """Seconds over which clients are closed after SIGTERM."""
+
+    log_level: str = "info"
+    uvicorn: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of `uvicorn.Config`, like ``ssl_keyfile``."""
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor of several processes, whose servers drain."""
+
+    def run(self) -> None:
+        """Start the workers and look after them until a signal comes."""
+        # The supervisor makes its processes by this name and offers no other way to choose their server.
+        multiprocess.Process = Worker  # type: ignore[misc]
+        super().run()
+
+
+class Worker(multiprocess.Process):
+    """One of the workers."""
+
+    @property
+    def server(self) -> Server:
+        """The server of this process."""
+        if self._server is None:
+            self._server = DrainingServer(self.config, drain_window(self.config))
+        return self._server
+
+
+def drain_window(config: Config) -> float:
+    """The drain that fits the config: what the graceful shutdown leaves of `EXIT_TIME`."""
+    return EXIT_TIME - float(config.timeout_graceful_shutdown or 0)
+
+
+def configure(app: Any, options: RunOptions) -> Config:
+    """uvicorn's configuration for an ASGI app or its import string (``"module:app"``)."""
+    return Config(
+        app,
+        host=options.host,
+        port=options.port,
+        http="hubbub.uvicorn:HttpProtocol",
+        ws="hubbub.uvicorn:WebSocketProtocol",
+        ws_max_size=Limits().message_bytes,
+        workers=options.workers,
+        reload=options.reload,
+        log_level=options.log_level,
+        timeout_graceful_shutdown=max(1, int(EXIT_TIME - options.drain)),
+        **options.uvicorn,
+    )
+
+
+def run(app: Any, options: RunOptions) -> int:
+    """Serve until a signal comes; return the exit status.
+
+    Args:
+        app: an ASGI app, or its import string, which several workers and reload need.
+        options: how.
+    """
+    config = configure(app, options)
+    if config.should_reload:
+        # Whoever saves a file wants to see the change now.
+        server: Server = DrainingServer(config, window=0)
+        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        return 0
+    if config.workers > 1:
+        Workers(config, sockets=[config.bind_socket()]).run()
+        return 0
+    config.load_app()
+    server = DrainingServer(config, options.drain)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        logging.getLogger("uvicorn.error").debug("interrupted")
+    return 0 if server.started else STARTUP_FAILURE
