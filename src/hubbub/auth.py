@@ -45,7 +45,8 @@ class Tokens:
         leeway: seconds that clocks may differ, 60 at most.
 
     Raises:
-        ConfigurationError: if a secret is too short or the algorithms do not fit together.
+        ConfigurationError: if a secret is too short, a key is none for an algorithm, or the algorithms do
+            not fit together.
     """
 
     __slots__ = ("_algorithms", "_audience", "_issuer", "_jwt", "_keys", "_leeway")
@@ -70,9 +71,11 @@ class Tokens:
             raise ConfigurationError("algorithms must be known and of one family, like ['HS256']")
         if not self._keys or not 0 <= leeway <= 60:
             raise ConfigurationError("Tokens needs a key, and a leeway of 0 to 60 seconds")
-        if families == {"HMAC"}:
-            for secret in self._keys:
-                check_secret(secret)
+        for one in self._keys:
+            if families == {"HMAC"}:
+                check_secret(one)
+            for name in self._algorithms:
+                _check_key(name, one)
 
     def issue(self, user: str, *, ttl: float = 3_600.0, claims: Mapping[str, object] | None = None) -> str:
         """A token for the user that is valid for `ttl` seconds. Only with a secret, not with a public key."""
@@ -175,6 +178,17 @@ def check_secret(secret: str | bytes) -> None:
         raise ConfigurationError(
             f"A secret needs at least {MIN_SECRET_BYTES} bytes: `openssl rand -base64 32`"
         )
+
+
+def _check_key(algorithm: str, key: str | bytes) -> None:
+    """Raises `ConfigurationError` for a key with which every token would be refused."""
+    try:
+        known = jwt.get_algorithm_by_name(algorithm)
+        defect = known.check_key_length(known.prepare_key(key))
+    except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError) as error:
+        raise ConfigurationError(f"This is no key for {algorithm}: {error}") from error
+    if defect is not None:
+        raise ConfigurationError(defect)
 
 
 def _bytes(text: str | bytes) -> bytes:

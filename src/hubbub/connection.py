@@ -1,18 +1,18 @@
 """Connection: the hub's view of one client, and a handler's."""
 
-from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 from weakref import ref
 
 from starlette.websockets import WebSocket
 
-from hubbub.asgi.events import Event
 from hubbub.asgi.transport import WebSocketTransport
-from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer, WrongMessageType
+from hubbub.core.errors import CloseCode, Disconnected, WrongMessageType
 from hubbub.core.heartbeat import Heartbeat, Pulse
 from hubbub.core.messages import Payload, from_json, to_payload
-from hubbub.core.outbox import Outgoing
+from hubbub.core.outbox import Codec
+from hubbub.core.timers import Timer
 from hubbub.core.users import User
 
 PONGS = frozenset({"pong", '{"type":"pong"}', '{"type": "pong"}'})
@@ -70,10 +70,11 @@ class Connection:
         "__weakref__",
         "_host",
         "_transport",
-        "codec",
+        "expiry",
         "heartbeat",
         "id",
         "info",
+        "look",
         "pulse",
         "socket",
         "user",
@@ -90,13 +91,14 @@ class Connection:
     ) -> None:
         self._host = host
         self._transport: WebSocketTransport | None = None  # None until the handshake is done
-        self.codec = WebSocketTransport.codec
         self.id = id
         self.user = user
         self.info = info
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
         self.pulse = Pulse(host.now(), host.heartbeat.interval)
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
+        self.look: Timer | None = None  # the next look of the hub's `Watch`
+        self.expiry: Timer | None = None  # the end of the user's credentials; None where they do not end
 
     def __repr__(self) -> str:
         state = "open" if self.closed is None else f"closed {int(self.closed.code)}"
@@ -127,6 +129,16 @@ class Connection:
         """The names of the rooms it is a member of, in the order it joined them."""
         return self._host.rooms_of(self)
 
+    @property
+    def codec(self) -> Codec:
+        """How publications are written for this client."""
+        return self.transport.codec
+
+    @property
+    def write(self) -> Callable[[Any], None]:
+        """Queues what the codec joined, without waiting. A client that is too slow for it is closed 1013."""
+        return self.transport.write
+
     # Rooms
 
     def join(self, room: str) -> "Membership":
@@ -151,24 +163,9 @@ class Connection:
             Disconnected: if the connection is closed, or is closed meanwhile.
             TypeError: if the message cannot be written as JSON.
         """
-        item = self.codec.encode(to_payload(message))
+        item = self.transport.codec.encode(to_payload(message))
         self._host.flush()
-        try:
-            await self.transport.send(item)
-        except SlowConsumer:
-            self._host.slow(self)
-            raise self.transport.ended() from None
-
-    def write(self, items: Iterable[Outgoing[Event]]) -> None:
-        """Queue encoded messages without waiting; a client that is too slow for them is closed 1013."""
-        transport = self.transport
-        try:
-            dropped = transport.write(items)
-        except SlowConsumer:
-            self._host.slow(self)
-        else:
-            if dropped:
-                self._host.dropped(dropped)
+        await self.transport.send(item)
 
     # Receiving
 
@@ -241,6 +238,21 @@ class Connection:
         async for _ in self:
             pass
 
+    async def ping(self) -> float:
+        """Ask the client's WebSocket for a pong (RFC 6455 section 5.5.2); return the round trip in seconds.
+
+        Raises:
+            Disconnected: if the connection closes first.
+            NotImplementedError: on servers that send no pings for us; `hubbub.uvicorn` does.
+        """
+        frames = self.transport.frames
+        if frames is None:
+            raise NotImplementedError("this server sends no pings: use hubbub.uvicorn:WebSocketProtocol")
+        try:
+            return await frames.ping()
+        except OSError:
+            raise (self.transport.ended() if self.closed else Disconnected()) from None
+
     # The end
 
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
@@ -265,8 +277,19 @@ class Connection:
         self.pulse.beat()
         return not (self.heartbeat and payload in PONGS)
 
+    def slow(self) -> None:
+        """More waits for the client than its outbox holds."""
+        self._host.slow(self)
+
+    def dropped(self, count: int) -> None:
+        """So many messages were dropped by their rooms' policy."""
+        self._host.dropped(count)
+
     def lost(self, cause: Disconnected) -> None:
-        """The connection has ended."""
+        """The connection has ended. Its timers must not keep it in memory until they are due."""
+        for timer in (self.look, self.expiry):
+            if timer is not None:
+                timer.cancel()
         self._host.forget(self)
 
 

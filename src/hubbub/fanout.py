@@ -14,6 +14,9 @@ from hubbub.core.stats import Stats
 TICK_BYTES = 262_144
 """Bytes collected in one turn after which publishers are made to wait for its end."""
 
+PUBLICATION_BYTES = 128
+"""What a publication counts for besides its payload, so that empty ones are bounded too."""
+
 
 class Fanout:
     """Collects publications per room and writes them to the members.
@@ -44,7 +47,7 @@ class Fanout:
             asyncio.get_running_loop().call_soon(self.flush)
         self._dirty[room.name] = room
         room.pending.append(publication)
-        self._bytes += publication.size
+        self._bytes += publication.size + PUBLICATION_BYTES
 
     def flush(self) -> None:
         """Write everything that is pending."""
@@ -52,10 +55,15 @@ class Fanout:
             return
         dirty, self._dirty, self._bytes = self._dirty, {}, 0
         for room in dirty.values():
-            self.flush_room(room)
+            self._write(room)
 
-    def flush_room(self, room: Room[Connection]) -> None:
-        """Write what is pending in one room."""
+    def flush_room(self, name: str) -> None:
+        """Write what is pending in one room, if there is such a room."""
+        room = self._rooms.get(name)
+        if room is not None:
+            self._write(room)
+
+    def _write(self, room: Room[Connection]) -> None:
         publications = room.pending
         if not publications:
             return
@@ -66,7 +74,8 @@ class Fanout:
                 codec.encode(publication.payload, room=room.name, key=publication.key, overflow=overflow)
                 for publication in publications
             ]
+            batch = codec.join(items)
             # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
-            for member in list(members):
-                member.write(items)
+            for write in list(members.values()):
+                write(batch)
             self._stats.delivered += len(items) * len(members)

@@ -12,7 +12,6 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from http.cookies import CookieError, SimpleCookie
 from typing import TypeAlias
 
 import msgspec
@@ -23,7 +22,7 @@ from starlette.websockets import WebSocket
 from hubbub.asgi import sockets
 from hubbub.asgi.errors import SocketRefused
 from hubbub.auth import Tickets, Verifier
-from hubbub.core.errors import ConfigurationError, Unauthorized
+from hubbub.core.errors import BrokerError, ConfigurationError, Unauthorized
 from hubbub.core.messages import payload_bytes
 from hubbub.core.users import User
 from hubbub.hub import Hub
@@ -122,6 +121,10 @@ class Auth:
             _logger.info("refused %r: %s", websocket.scope["path"], error.detail)
             await sockets.tell(websocket, '{"type":"error","msg":"Unauthorized"}')
             raise SocketRefused(error) from error
+        except BrokerError as error:
+            _logger.error("refused %r: %s: %s", websocket.scope["path"], type(error).__name__, error)
+            await sockets.tell(websocket, '{"type":"error","msg":"Try again later"}')
+            raise SocketRefused(BrokerError("Try again later")) from error
         websocket.scope[sockets.USER] = user
         return user
 
@@ -177,12 +180,8 @@ class Auth:
         return websocket.query_params.get("token") if source is Source.QUERY else None
 
     def _session(self, connection: HTTPConnection) -> str | None:
-        try:
-            cookies: SimpleCookie = SimpleCookie(connection.headers.get("cookie", ""))
-        except CookieError:
-            return None
-        morsel = cookies.get(self._cookie)
-        return morsel.value if morsel else None
+        # Starlette's parser, not `http.cookies`: that one drops all that follows a cookie it does not like.
+        return connection.cookies.get(self._cookie)
 
     async def _from_session(self, session: str) -> User:
         if self._sessions is None:
@@ -236,5 +235,6 @@ class ApiKey:
             raise HTTPException(403, "No API key is set: this is switched off")
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         given = request.headers.get("x-api-key") or (value.strip() if scheme.lower() == "apikey" else "")
-        if not hmac.compare_digest(given.encode(), self._key.encode()):
+        # Starlette decodes headers as Latin-1: this gives the bytes back as they came.
+        if not hmac.compare_digest(given.encode("latin-1"), self._key.encode()):
             raise HTTPException(401, "Wrong or missing API key", {"WWW-Authenticate": "apikey"})

@@ -88,7 +88,11 @@ class Hub:
         self._clock = Clock()
         watch = Watch(self._clock, self.heartbeat, self.limits, self._dead, self.slow)
         self._open = Reception(self, self._clock, watch, self.limits, self.origins)
-        await self._broker.start(self._fanout.deliver)
+        try:
+            await self._broker.start(self._fanout.deliver)
+        except BaseException:
+            self._halt()
+            raise
         return self
 
     async def __aexit__(
@@ -100,6 +104,9 @@ class Hub:
             connection.transport.close(CloseCode.GOING_AWAY, "server stopping")
         await asyncio.gather(*(connection.finish() for connection in connections))
         await self._broker.stop()
+        self._halt()
+
+    def _halt(self) -> None:
         if self._clock is not None:
             self._clock.stop()
         self._clock = self._open = None
@@ -180,6 +187,7 @@ class Hub:
         """Forget the connection: it leaves all rooms. Does not close it; an unknown one is no error."""
         connection = self._known(member)
         if connection is not None:
+            self.flush()
             self.forget(connection)
 
     @property
@@ -195,6 +203,7 @@ class Hub:
     async def _admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
         connection = await self._reception.admit(websocket, **arguments)
         self._connections[connection.id] = connection
+        self._fanout.flush_room(EVERYONE)
         self._rooms.join(EVERYONE, connection)
         self.stats.opened += 1
         self._reception.look_after(connection)
@@ -245,10 +254,9 @@ class Hub:
     def leave(self, room: str, member: "WebSocket | Connection") -> None:
         """Take it out of the room; nothing happens if it is not a member."""
         connection = self._known(member)
-        here = self._rooms.get(room)
-        if connection is None or here is None:
+        if connection is None or room == EVERYONE:
             return
-        self._fanout.flush_room(here)
+        self._fanout.flush_room(room)
         if self._rooms.leave(room, connection) and not self._rooms.count(room):
             self._broker.unsubscribe(room)
 
@@ -272,17 +280,23 @@ class Hub:
 
     async def _join(self, room: str, connection: Connection) -> None:
         self.limits.check_room_name(room)
-        if len(self._rooms.of(connection)) > self.limits.rooms_per_connection:
-            raise LimitReached(f"No more than {self.limits.rooms_per_connection} rooms for one connection")
+        self._check_may_join(room, connection)
         await self._broker.subscribe(room)
-        if connection.closed:
+        try:
+            self._check_may_join(room, connection)  # again: others ran meanwhile
+        except Exception:
             if not self._rooms.count(room):
                 self._broker.unsubscribe(room)
-            raise connection.transport.ended()
-        here = self._rooms.get(room)
-        if here is not None:
-            self._fanout.flush_room(here)
+            raise
+        self._fanout.flush_room(room)
         self._rooms.join(room, connection)
+
+    def _check_may_join(self, room: str, connection: Connection) -> None:
+        if connection.closed or connection.id not in self._connections:
+            raise connection.transport.ended()
+        rooms = self.rooms_of(connection)
+        if room not in rooms and len(rooms) >= self.limits.rooms_per_connection:
+            raise LimitReached(f"No more than {self.limits.rooms_per_connection} rooms for one connection")
 
     # Messages
 

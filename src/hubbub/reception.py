@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi import sockets
-from hubbub.asgi.transport import WebSocketTransport
+from hubbub.asgi.pump import Pump
 from hubbub.clock import Clock
 from hubbub.connection import Connection, Host
 from hubbub.core.errors import CloseCode
@@ -44,7 +44,7 @@ class Reception:
         origins: the pages that may connect.
     """
 
-    __slots__ = ("_clock", "_host", "_limits", "_origins", "_sockets", "_watch")
+    __slots__ = ("_clock", "_host", "_limits", "_origins", "_pump", "_sockets", "_watch")
 
     def __init__(self, host: Host, clock: Clock, watch: Watch, limits: Limits, origins: Origins) -> None:
         self._host = host
@@ -52,6 +52,7 @@ class Reception:
         self._watch = watch
         self._limits = limits
         self._origins = origins
+        self._pump = Pump()
         self._sockets: WeakKeyDictionary[WebSocket, Connection] = WeakKeyDictionary()
 
     def known(self, member: WebSocket | Connection) -> Connection | None:
@@ -70,8 +71,7 @@ class Reception:
             info=arguments.get("info"),
             heartbeat=sockets.wants_heartbeat(websocket) if heartbeat is None else heartbeat,
         )
-        channels = sockets.Channels(websocket)
-        connection.transport = WebSocketTransport(channels.receive, channels.send, self._limits, connection)
+        connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
         sockets.lead_through(websocket, connection)
         self._sockets[websocket] = connection
         return connection
@@ -96,6 +96,7 @@ class Reception:
             return
         left = expires_at - time.time()
         if left > 0:
-            self._clock.after(min(left, LONGEST_WAIT), partial(self._end_with_token, connection))
+            look = partial(self._end_with_token, connection)
+            connection.expiry = self._clock.after(min(left, LONGEST_WAIT), look)
         else:
             self.shut(connection, CloseCode.TOKEN_EXPIRED, "token expired")

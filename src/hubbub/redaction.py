@@ -7,9 +7,13 @@ import logging
 import re
 from typing import Final
 
+_REDACTED: Final = "[redacted]"
+_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "x-api-key"})
+"""Headers whose whole value is a secret. `websockets` logs a header's name and value as two arguments."""
+
 _SECRETS: Final = (
-    # A parameter of a URL that carries credentials.
-    (re.compile(r"(?i)([?&;](?:access_token|token|ticket|api_key)=)[^&;\s\"'#]+"), r"\1[redacted]"),
+    # A parameter of a URL that carries credentials, in the whole URL or in the query string alone.
+    (re.compile(r"(?i)\b((?:access_token|token|ticket|api_key)=)[^&;\s\"'#]+"), r"\1[redacted]"),
     # A JSON Web Token (RFC 7519) anywhere: its header is base64 of '{"', and so begins with eyJ.
     (re.compile(r"eyJ[A-Za-z0-9_\-.]{10,}"), "[redacted]"),
     # Headers, as servers print them.
@@ -17,6 +21,8 @@ _SECRETS: Final = (
         re.compile(r"(?i)\b(authorization|cookie|x-api-key)(['\"]?[:=,]\s*b?['\"]?)[^\r\n]+"),
         r"\1\2[redacted]",
     ),
+    # The subprotocol that carries a token, as a header or as a list.
+    (re.compile(r"(?i)(\bbearer['\"]?,\s*['\"]?)[^\s'\",]+"), r"\1[redacted]"),
     # A first message with a token, cut short by the server or not.
     (re.compile(r"(?i)(\"(?:token|ticket)\"\s*:\s*\")[^\"]+"), r"\1[redacted]"),
 )
@@ -55,7 +61,11 @@ class RedactTokens(logging.Filter):
             record.msg = redact(record.msg)
         if isinstance(record.args, tuple):
             # Argument by argument: some formatters, like uvicorn's for access lines, take them apart.
-            record.args = tuple(_redacted(argument) for argument in record.args)
+            names = ("", *record.args)
+            record.args = tuple(
+                _REDACTED if isinstance(name, str) and name.lower() in _HEADERS else _redacted(argument)
+                for name, argument in zip(names, record.args, strict=False)
+            )
         elif isinstance(record.args, dict):
             record.args = {name: _redacted(argument) for name, argument in record.args.items()}
         return True

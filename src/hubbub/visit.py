@@ -3,12 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 
 from starlette.exceptions import WebSocketException
+from starlette.websockets import WebSocketDisconnect
 
 from hubbub.connection import Connection
 from hubbub.core.errors import BadMessage, BrokerError, CloseCode, Disconnected, Refused
+
+LAST_WORDS = 0.5
+"""Seconds that a handler which was cancelled may take to send its close frame."""
 
 _logger = logging.getLogger("hubbub")
 
@@ -54,8 +59,12 @@ async def _end(connection: Connection, error: BaseException | None) -> bool:
     """Close as the error deserves; True when it needs no further attention."""
     if isinstance(error, asyncio.CancelledError):
         connection.transport.close(CloseCode.GOING_AWAY)
+        # Servers drop the socket when the handler has ended: the close frame has to be out by then.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await connection.finish()
         return False
-    if error is None or (isinstance(error, Disconnected) and connection.closed):
+    if error is None or (connection.closed and _is_end(error)):
         await connection.close()
         return True
     if isinstance(error, Refused | BadMessage):
@@ -71,6 +80,13 @@ async def _end(connection: Connection, error: BaseException | None) -> bool:
         return True
     await connection.close(CloseCode.INTERNAL_ERROR)
     return False
+
+
+def _is_end(error: BaseException) -> bool:
+    """Whether all that happened is that the client has gone."""
+    if isinstance(error, BaseExceptionGroup):  # of a handler with a task group
+        return all(_is_end(one) for one in error.exceptions)
+    return isinstance(error, Disconnected | WebSocketDisconnect)
 
 
 async def refuse(connection: Connection, error: Refused | BadMessage) -> None:

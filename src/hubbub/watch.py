@@ -45,7 +45,7 @@ class Watch:
         due = self._interval
         if connection.heartbeat:
             due = min(due, self._heartbeat.interval)
-        self._clock.after(due, partial(self._look, connection))
+        connection.look = self._clock.after(due, partial(self._look, connection))
 
     def _look(self, connection: Connection) -> None:
         if connection.closed:
@@ -64,6 +64,6 @@ class Watch:
                 self._dead(connection)
                 return
             if verdict is Verdict.ASK:
-                connection.write((connection.codec.encode(PING),))
+                connection.write(connection.codec.join([connection.codec.encode(PING)]))
             due = min(due, again)
-        self._clock.at(due, partial(self._look, connection))
+        connection.look = self._clock.at(due, partial(self._look, connection))

@@ -32,6 +32,10 @@ class EventCodec:
         event: Event = {"type": "websocket.send", name: payload}
         return Outgoing(event, payload_bytes(payload), room, key, overflow)
 
+    def join(self, items: list[Outgoing[Event]]) -> list[Outgoing[Event]]:
+        """Events go out one by one."""
+        return items
+
 
 EVENT_CODEC = EventCodec()
 

@@ -16,7 +16,16 @@ class ReadAhead:
         on_failure: called with an exception that ended the task.
     """
 
-    __slots__ = ("_arrived", "_inbox", "_limit", "_next_payload", "_on_failure", "_taken", "_task")
+    __slots__ = (
+        "_arrived",
+        "_inbox",
+        "_limit",
+        "_next_payload",
+        "_on_failure",
+        "_stopped",
+        "_taken",
+        "_task",
+    )
 
     def __init__(
         self,
@@ -28,6 +37,7 @@ class ReadAhead:
         self._limit = limit
         self._on_failure = on_failure
         self._inbox: deque[Payload] = deque()
+        self._stopped = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._fill())
@@ -52,11 +62,12 @@ class ReadAhead:
 
     def stop(self) -> None:
         """Stop reading; what was read can still be taken."""
+        self._stopped = True
         if self._task is not asyncio.current_task():
             self._task.cancel()
 
     async def _fill(self) -> None:
-        while True:
+        while not self._stopped:  # a server's `receive` may wait for ever after the disconnect
             while self.full:
                 self._taken.clear()
                 await self._taken.wait()

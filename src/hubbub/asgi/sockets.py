@@ -7,7 +7,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from hubbub.asgi.errors import SocketRefused
 from hubbub.asgi.events import Event, header
+from hubbub.asgi.listener import Listener
+from hubbub.asgi.pump import Pump
+from hubbub.asgi.transport import WebSocketTransport
 from hubbub.core.errors import CloseCode, Disconnected, OriginRefused, WrongMessageType
+from hubbub.core.limits import Limits
 from hubbub.core.messages import Payload
 from hubbub.core.origins import Origins
 
@@ -88,14 +92,9 @@ def wants_heartbeat(websocket: WebSocket) -> bool:
     return b"heartbeat=1" in query.split(b"&")
 
 
-class Channels:
-    """The ASGI channels under a `WebSocket`. Starlette keeps them in two attributes."""
-
-    __slots__ = ("receive", "send")
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self.receive = websocket._receive
-        self.send = websocket._send
+def transport(websocket: WebSocket, limits: Limits, listener: Listener, pump: Pump) -> WebSocketTransport:
+    """A transport over the ASGI channels under a `WebSocket`, which Starlette keeps in two attributes."""
+    return WebSocketTransport(websocket.scope, websocket._receive, websocket._send, limits, listener, pump)
 
 
 class _ReceiveEvent(dict[str, Any]):

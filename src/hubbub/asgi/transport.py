@@ -1,29 +1,21 @@
 """One WebSocket, on any ASGI server."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any
 
+from hubbub.asgi.direct_writer import DirectWriter
 from hubbub.asgi.errors import SocketDisconnected
-from hubbub.asgi.events import EVENT_CODEC, Event, Receive, Send
+from hubbub.asgi.event_writer import EventWriter
+from hubbub.asgi.events import Receive, Scope, Send
+from hubbub.asgi.frames import frame_writer
 from hubbub.asgi.interrupt import Interrupted, Waits
+from hubbub.asgi.listener import Listener
+from hubbub.asgi.pump import Pump
 from hubbub.asgi.read_ahead import ReadAhead
-from hubbub.asgi.writer import EventWriter
 from hubbub.core.errors import CloseCode, Disconnected
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Payload, payload_bytes
-from hubbub.core.outbox import Outgoing
-
-
-class Listener(Protocol):
-    """Whoever is told what happens on a transport."""
-
-    def received(self, payload: Payload) -> bool:
-        """A message has come; False keeps it from the handler."""
-        ...
-
-    def lost(self, cause: Disconnected) -> None:
-        """The connection has ended, from either side. Called once."""
-        ...
+from hubbub.core.outbox import Codec, Outgoing
 
 
 class WebSocketTransport:
@@ -33,28 +25,47 @@ class WebSocketTransport:
     `read_ahead` puts a bounded inbox between: without a reader neither a pong nor a disconnect would be seen.
     """
 
-    __slots__ = ("_ahead", "_limits", "_listener", "_receive", "_waits", "_writer", "closed", "reading")
+    __slots__ = (
+        "_ahead",
+        "_limits",
+        "_listener",
+        "_receive",
+        "_waits",
+        "_writer",
+        "closed",
+        "codec",
+        "frames",
+        "reading",
+        "write",
+    )
 
-    codec = EVENT_CODEC
-
-    def __init__(self, receive: Receive, send: Send, limits: Limits, listener: Listener) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limits: Limits, listener: Listener, pump: Pump
+    ) -> None:
         self._receive = receive
         self._limits = limits
         self._listener = listener
         self._waits = Waits()
-        self._writer = EventWriter(send, limits.outbox_bytes, self._waits, self._end)
+        self.frames = frame_writer(scope)  # None where the server writes no frames for us
+        self._writer: EventWriter | DirectWriter = (
+            EventWriter(send, limits.outbox_bytes, self._waits, self, pump)
+            if self.frames is None
+            else DirectWriter(self.frames, send, limits.outbox_bytes, self._waits, self)
+        )
+        self.codec: Codec = self._writer.codec
+        self.write: Callable[[Any], None] = self._writer.write
         self._ahead: ReadAhead | None = None  # None while handlers read directly
         self.reading = False  # a handler is waiting in `receive`
         self.closed: SocketDisconnected | None = None  # how it ended; None while open
 
     @property
     def buffered(self) -> int:
-        """Bytes that wait for the client here, the server's own buffers not counted."""
+        """Bytes that wait for the client, as far as this process knows."""
         return self._writer.buffered
 
     @property
     def busy_since(self) -> float | None:
-        """Loop time since when the server has not taken an event; None while it holds none."""
+        """Loop time since when the client has taken nothing of what waits; None while nothing waits."""
         return self._writer.busy_since
 
     @property
@@ -62,20 +73,11 @@ class WebSocketTransport:
         """Messages of the client wait for the handler and nothing more is read."""
         return self._ahead is not None and self._ahead.full
 
-    def write(self, items: Iterable[Outgoing[Event]]) -> int:
-        """Queue messages without waiting; return how many were dropped by policy.
-
-        Raises:
-            SlowConsumer: if they do not fit.
-        """
-        return self._writer.write(items)
-
-    async def send(self, item: Outgoing[Event]) -> None:
+    async def send(self, item: Outgoing[Any]) -> None:
         """Send one message, in order with `write`; wait while the client is slow.
 
         Raises:
             Disconnected: if the connection has ended or ends meanwhile.
-            SlowConsumer: if the outbox is full.
         """
         if self.closed:
             raise self.ended()
@@ -160,6 +162,24 @@ class WebSocketTransport:
             self.close(CloseCode.MESSAGE_TOO_BIG, f"message over {most} bytes")
             return None
         return payload if self._listener.received(payload) else None
+
+    # What the writer tells
+
+    def received(self, payload: Payload) -> bool:
+        """Not for a writer to say."""
+        return self._listener.received(payload)
+
+    def slow(self) -> None:
+        """More waits for the client than its outbox holds."""
+        self._listener.slow()
+
+    def dropped(self, count: int) -> None:
+        """So many messages were dropped by their rooms' policy."""
+        self._listener.dropped(count)
+
+    def lost(self, cause: Disconnected) -> None:
+        """The server says that the client is gone."""
+        self._end(cause)
 
     def _read_failed(self, error: BaseException) -> None:
         self._end(Disconnected(CloseCode.ABNORMAL, type(error).__name__))

@@ -1,8 +1,8 @@
 """The broker of a single process: everything in memory, delivery in the same call."""
 
+import heapq
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from hubbub.brokers.base import Deliver, HistoryPage
@@ -25,7 +25,8 @@ class MemoryBroker:
     def __init__(self, *, history_bytes: int = 67_108_864, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._histories = HistoryStore(history_bytes, new_epoch=lambda: secrets.token_urlsafe(8))
-        self._claims: OrderedDict[str, float] = OrderedDict()  # key -> when the claim ends
+        self._claims: set[str] = set()  # the open ones
+        self._claim_ends: list[tuple[float, str]] = []  # a heap: when each of them ends
         self._deliver: Deliver | None = None  # None while stopped
 
     async def start(self, deliver: Deliver) -> None:
@@ -78,12 +79,12 @@ class MemoryBroker:
             BrokerError: if 100,000 claims are open: refusing is safer than forgetting one.
         """
         now = self._clock()
-        while self._claims and next(iter(self._claims.values())) <= now:
-            self._claims.popitem(last=False)
-        if self._claims.get(key, now) > now:
+        while self._claim_ends and self._claim_ends[0][0] <= now:
+            self._claims.remove(heapq.heappop(self._claim_ends)[1])
+        if key in self._claims:
             return False
         if len(self._claims) >= MAX_CLAIMS:
             raise BrokerError("too many open claims")
-        self._claims[key] = now + ttl
-        self._claims.move_to_end(key)
+        self._claims.add(key)
+        heapq.heappush(self._claim_ends, (now + ttl, key))
         return True

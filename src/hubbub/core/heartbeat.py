@@ -36,7 +36,7 @@ class Verdict(Enum):
 class Pulse:
     """When a client is asked next, and since when it owes an answer.
 
-    It is asked every interval, however much it sends itself: the pings also tell the client that the server is
+    It is asked every interval, however much it sends itself: the pings also tell it that the server is
     still there. Whatever it sends counts as an answer.
     """
 

@@ -58,8 +58,16 @@ def to_payload(message: object) -> Payload:
 
     Raises:
         TypeError: if the message cannot be written as JSON.
+        InvalidMessage: for a `str` that is not valid Unicode (a lone surrogate): it has no UTF-8 form.
     """
-    if isinstance(message, str | bytes):
+    if isinstance(message, str):
+        if not message.isascii():
+            try:
+                message.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidMessage("The text is not valid Unicode") from error
+        return message
+    if isinstance(message, bytes):
         return message
     if isinstance(message, bytearray | memoryview):
         return bytes(message)

@@ -47,7 +47,7 @@ class RoomPatterns:
             expression += ".+" if parameter[2] else "[^:/]+"
             end = parameter.end()
         rest = pattern[end:]
-        if not pattern or "{" in rest or "}" in rest or "{" in _PARAMETER.sub("", pattern):
+        if not pattern or set("{}") & set(_PARAMETER.sub("", pattern)):
             raise ConfigurationError(
                 f"Room pattern {pattern!r}: parameters look like {{name}} or {{name:path}}"
             )

@@ -54,6 +54,10 @@ class Codec(Hashable, Protocol):
         """Encode once for all; only the codec and its transports know what the frame is."""
         ...
 
+    def join(self, items: list[Outgoing[Any]]) -> Any:
+        """What a transport's `write` takes to write all the items at once."""
+        ...
+
 
 class Outbox(Generic[F]):
     """A queue of outgoing messages that holds at most `limit` bytes.

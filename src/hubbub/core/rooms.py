@@ -1,7 +1,7 @@
 """Who is in which room."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from hubbub.core.messages import Publication
 from hubbub.core.options import RoomOptions
@@ -14,6 +14,11 @@ class Member(Hashable, Protocol):
     @property
     def codec(self) -> Codec:
         """Members with the same codec get the same bytes, encoded once."""
+        ...
+
+    @property
+    def write(self) -> Callable[[Any], None]:
+        """Takes what the codec's `join` made; never waits and never raises."""
         ...
 
 
@@ -29,7 +34,7 @@ class Room(Generic[M]):
         self.name = name
         self.options = options
         self.count = 0
-        self.groups: dict[Codec, dict[M, None]] = {}  # codec -> members, in the order they joined
+        self.groups: dict[Codec, dict[M, Callable[[Any], None]]] = {}  # codec -> member -> its write
         self.pending: list[Publication] = []  # published in this tick, not yet written to the members
 
     def __iter__(self) -> Iterator[M]:
@@ -41,7 +46,7 @@ class Room(Generic[M]):
 
     def add(self, member: M) -> None:
         """Add a member that is not in the room."""
-        self.groups.setdefault(member.codec, {})[member] = None
+        self.groups.setdefault(member.codec, {})[member] = member.write
         self.count += 1
 
     def remove(self, member: M) -> None:

@@ -24,10 +24,11 @@ class Timer:
 class Timers:
     """All deadlines of a hub. Times are seconds of whatever clock the caller uses."""
 
-    __slots__ = ("_heap",)
+    __slots__ = ("_heap", "_tidy_at")
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []
+        self._tidy_at = 64  # length of the heap at which it is searched for cancelled timers
 
     def __len__(self) -> int:
         return sum(timer.action is not None for timer in self._heap)
@@ -36,12 +37,15 @@ class Timers:
         """Have `advance` call `action` once the time has come."""
         timer = Timer(due, action)
         heapq.heappush(self._heap, timer)
+        if len(self._heap) > self._tidy_at:
+            self._tidy()
         return timer
 
     @property
     def next_due(self) -> float | None:
         """When `advance` has something to do next; None when nothing is scheduled."""
-        self._drop_cancelled()
+        while self._heap and self._heap[0].action is None:
+            heapq.heappop(self._heap)
         return self._heap[0].due if self._heap else None
 
     def advance(self, now: float) -> list[Callable[[], None]]:
@@ -54,9 +58,8 @@ class Timers:
                 timer.action = None
         return due
 
-    def _drop_cancelled(self) -> None:
-        while self._heap and self._heap[0].action is None:
-            heapq.heappop(self._heap)
-        if len(self._heap) > 64 and len(self) * 2 < len(self._heap):
-            self._heap = [timer for timer in self._heap if timer.action is not None]
-            heapq.heapify(self._heap)
+    def _tidy(self) -> None:
+        # Only when the heap has doubled since the last time: a constant cost for each timer.
+        self._heap = [timer for timer in self._heap if timer.action is not None]
+        heapq.heapify(self._heap)
+        self._tidy_at = max(64, 2 * len(self._heap))

@@ -1,0 +1,93 @@
+"""The ASGI extension "hubbub.frames": ready frames, written past the server's `send`.
+
+`hubbub.uvicorn:WebSocketProtocol` offers it as ``scope["extensions"]["hubbub.frames"]["writer"]``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hubbub.asgi.events import Scope
+from hubbub.core.frames import Opcode, encode_frame
+from hubbub.core.messages import Payload
+from hubbub.core.outbox import Outgoing, Overflow
+
+EXTENSION: Final = "hubbub.frames"
+
+
+class FrameWriter(Protocol):
+    """What the extension's `writer` can do."""
+
+    paused: bool
+    """The client reads too slowly: the server holds more than its high-water mark."""
+
+    on_resume: Callable[[], None] | None
+    """Called when `paused` has become False."""
+
+    @property
+    def deflate(self) -> bool:
+        """Whether compressed frames may be written."""
+        ...
+
+    def write_frames(self, data: bytes) -> None:
+        """Put whole server frames on the wire now, in order with `send`. Never waits and never raises."""
+        ...
+
+    def buffered(self) -> int:
+        """Bytes that wait in this process, outside the kernel."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the TCP connection without a closing handshake."""
+        ...
+
+    async def ping(self) -> float:
+        """Send a ping; return the round-trip time in seconds."""
+        ...
+
+
+def frame_writer(scope: Scope) -> FrameWriter | None:
+    """The server's frame writer; None where the server has none."""
+    extension = (scope.get("extensions") or {}).get(EXTENSION)
+    writer: FrameWriter | None = extension["writer"] if extension else None
+    return writer
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBatch:
+    """Messages that are written together."""
+
+    data: bytes
+    """All frames in one piece, for a client that keeps up."""
+
+    items: list[Outgoing[bytes]]
+    """One by one, for an outbox."""
+
+
+class FrameCodec:
+    """Encodes a payload as one RFC 6455 frame, the same for every member."""
+
+    __slots__ = ()
+
+    def encode(
+        self,
+        payload: Payload,
+        *,
+        room: str | None = None,
+        key: str | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+    ) -> Outgoing[bytes]:
+        """The frame, with what an outbox has to know about it."""
+        if isinstance(payload, bytes):
+            frame = encode_frame(Opcode.BINARY, payload)
+        else:
+            frame = encode_frame(Opcode.TEXT, payload.encode())
+        return Outgoing(frame, len(frame), room, key, overflow)
+
+    def join(self, items: list[Outgoing[bytes]]) -> FrameBatch:
+        """Frames follow each other without anything between."""
+        data = items[0].frame if len(items) == 1 else b"".join([item.frame for item in items])
+        return FrameBatch(data, items)
+
+
+FRAME_CODEC = FrameCodec()

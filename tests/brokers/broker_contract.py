@@ -1,0 +1,180 @@
+"""What every broker must do: a broker's test file derives a class from `BrokerContract`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from polling import eventually
+
+from hubbub import BrokerError, History, HistoryGone, Position, Publication
+from hubbub.brokers import Broker
+
+KEEP = History(size=5, ttl=60.0)
+
+
+class Node:
+    """A broker and what it has delivered."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.delivered: list[Publication] = []
+
+    async def payloads(self, count: int) -> list[str | bytes]:
+        """The payloads delivered, once there are so many."""
+        await eventually(lambda: len(self.delivered) >= count)
+        return [one.payload for one in self.delivered]
+
+    async def fill(self, *payloads: str, history: History = KEEP) -> list[Publication]:
+        """Publish to room "r"."""
+        return [await self.broker.publish("r", payload, history=history) for payload in payloads]
+
+    async def read(
+        self, since: Position | None = None, limit: int | None = None, reverse: bool = False
+    ) -> list[str | bytes]:
+        """The payloads that the history of room "r" answers with."""
+        page = await self.broker.history("r", KEEP, since=since, limit=limit, reverse=reverse)
+        return [one.payload for one in page.publications]
+
+
+class BrokerContract:
+    """Derive from it and give the fixture `make_broker`: a function that makes a broker, not yet started."""
+
+    @pytest_asyncio.fixture
+    async def node(self, make_broker: Callable[[], Broker]) -> AsyncIterator[Node]:
+        """A started broker that is subscribed to the room "r"."""
+        node = Node(make_broker())
+        await node.broker.start(node.delivered.append)
+        await node.broker.subscribe("r")
+        yield node
+        await node.broker.stop()
+
+    # Publishing
+
+    @pytest.mark.parametrize("payload", ["text", "", "é😀\x00", b"", b"\x00\xff", "x" * 65_536])
+    async def test_a_publication_is_delivered_as_it_was_made(self, node: Node, payload: str | bytes) -> None:
+        published = await node.broker.publish("r", payload, publisher="ada", key="k")
+        await node.payloads(1)
+        assert node.delivered == [published]
+        assert (published.room, published.payload) == ("r", payload)
+        assert (published.publisher, published.key) == ("ada", "k")
+
+    async def test_without_history_there_is_no_position(self, node: Node) -> None:
+        assert (await node.broker.publish("r", "a")).position is None
+
+    async def test_positions_are_consecutive_offsets_of_one_epoch(self, node: Node) -> None:
+        positions = [one.position for one in await node.fill("a", "b", "c")]
+        assert all(position is not None for position in positions)
+        assert [position.offset for position in positions if position] == [1, 2, 3]
+        assert len({position.epoch for position in positions if position}) == 1
+
+    async def test_rooms_have_positions_of_their_own(self, node: Node) -> None:
+        await node.fill("a", "b")
+        other = await node.broker.publish("s", "c", history=KEEP)
+        assert other.position is not None
+        assert other.position.offset == 1
+
+    async def test_publications_of_many_tasks_have_one_order(self, node: Node) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(50):
+                group.create_task(node.broker.publish("r", str(number), history=KEEP))
+        assert len(set(await node.payloads(50))) == 50
+        offsets = [one.position.offset for one in node.delivered if one.position]
+        assert offsets == list(range(1, 51))
+
+    async def test_subscribing_twice_delivers_once(self, node: Node) -> None:
+        await node.broker.subscribe("r")
+        await node.broker.publish("r", "a")
+        await node.broker.publish("r", "b")
+        assert await node.payloads(2) == ["a", "b"]
+
+    async def test_a_room_can_be_left_and_listened_to_again(self, node: Node) -> None:
+        node.broker.unsubscribe("r")
+        await node.broker.subscribe("r")
+        await node.broker.publish("r", "a")
+        assert await node.payloads(1) == ["a"]
+
+    async def test_unsubscribing_from_a_room_nobody_listens_to_is_no_error(self, node: Node) -> None:
+        node.broker.unsubscribe("never heard of")
+
+    # Life
+
+    async def test_a_broker_that_does_not_run_takes_nothing(self, make_broker: Callable[[], Broker]) -> None:
+        broker = make_broker()
+        with pytest.raises(BrokerError):
+            await broker.publish("r", "a")
+        delivered: list[Publication] = []
+        await broker.start(delivered.append)
+        await broker.stop()
+        with pytest.raises(BrokerError):
+            await broker.publish("r", "a")
+        assert delivered == []
+
+    async def test_history_goes_on_after_a_stop_and_a_start(self, node: Node) -> None:
+        (first,) = await node.fill("a")
+        await node.broker.stop()
+        await node.broker.start(node.delivered.append)
+        await node.broker.subscribe("r")
+        await node.fill("b")
+        assert await node.read(since=first.position) == ["b"]
+
+    # History
+
+    async def test_history_is_read_in_both_directions(self, node: Node) -> None:
+        await node.fill("a", "b", "c")
+        assert await node.read() == ["a", "b", "c"]
+        assert await node.read(limit=2) == ["a", "b"]
+        assert await node.read(reverse=True) == ["c", "b", "a"]
+        assert await node.read(reverse=True, limit=2) == ["c", "b"]
+
+    async def test_a_page_tells_the_newest_position(self, node: Node) -> None:
+        empty = await node.broker.history("r", KEEP, since=None, limit=None, reverse=False)
+        assert (list(empty.publications), empty.position.offset) == ([], 0)
+        last = (await node.fill("a", "b"))[-1]
+        page = await node.broker.history("r", KEEP, since=None, limit=1, reverse=False)
+        assert page.position == last.position
+
+    async def test_what_came_since_a_position_is_whole_up_to_both_edges(self, node: Node) -> None:
+        made = await node.fill(*"abcdefg")  # keeps c, d, e, f and g
+        assert await node.read(since=made[6].position) == []
+        assert await node.read(since=made[5].position) == ["g"]
+        assert await node.read(since=made[1].position) == ["c", "d", "e", "f", "g"]
+        assert await node.read(since=made[1].position, limit=2) == ["c", "d"]
+
+    async def test_since_a_position_beyond_the_window_is_gone(self, node: Node) -> None:
+        made = await node.fill(*"abcdefg")
+        last = made[6].position
+        assert last is not None
+        for position in (made[0].position, Position(last.epoch, 8), Position("another epoch", 6)):
+            with pytest.raises(HistoryGone):
+                await node.read(since=position)
+
+    async def test_a_room_that_was_empty_can_be_continued_from_its_beginning(self, node: Node) -> None:
+        page = await node.broker.history("r", KEEP, since=None, limit=None, reverse=False)
+        await node.fill("a", "b")
+        assert await node.read(since=page.position) == ["a", "b"]
+
+    async def test_what_is_older_than_the_ttl_is_not_read(self, node: Node) -> None:
+        (first,) = await node.fill("a", history=History(size=5, ttl=0.05))
+        short = History(size=5, ttl=0.05)
+
+        async def nothing_is_left() -> bool:
+            page = await node.broker.history("r", short, since=None, limit=None, reverse=False)
+            return not page.publications
+
+        await eventually(nothing_is_left)
+        page = await node.broker.history("r", short, since=first.position, limit=None, reverse=False)
+        assert (list(page.publications), page.position) == ([], first.position)
+
+    # Claims
+
+    async def test_only_the_first_claim_is_granted(self, node: Node) -> None:
+        granted = await asyncio.gather(*(node.broker.claim("ticket", 60.0) for _ in range(20)))
+        assert sorted(granted) == [False] * 19 + [True]
+        assert await node.broker.claim("another ticket", 60.0)
+
+    async def test_a_claim_ends_with_its_time(self, node: Node) -> None:
+        assert await node.broker.claim("ticket", 0.05)
+        assert not await node.broker.claim("ticket", 60.0)
+        assert await eventually(lambda: node.broker.claim("ticket", 60.0))
+        assert not await node.broker.claim("ticket", 60.0)

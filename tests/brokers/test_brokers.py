@@ -1,0 +1,22 @@
+"""Brokers are chosen by URL."""
+
+import pytest
+
+from hubbub import ConfigurationError
+from hubbub.brokers import MemoryBroker, broker_from_url
+
+
+def test_memory_is_a_broker() -> None:
+    assert isinstance(broker_from_url("memory://"), MemoryBroker)
+
+
+@pytest.mark.parametrize("url", ["", "memory", "kafka://localhost", "://", "redis"])
+def test_an_unknown_url_is_refused_and_named(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="memory://"):
+        broker_from_url(url)
+
+
+def test_the_password_of_a_url_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        broker_from_url("kafka://user:hunter2@localhost")
+    assert "hunter2" not in str(caught.value)
