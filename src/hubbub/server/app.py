@@ -1,12 +1,14 @@
 """The server's application."""
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 import hubbub
 from hubbub import Hub
 from hubbub.server import pages
 from hubbub.server.chat import chat_router
 from hubbub.server.settings import Settings
+from hubbub.uvicorn.endpoint import DRAIN
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -24,5 +26,13 @@ def create_app(settings: Settings) -> FastAPI:
     async def health() -> dict[str, str]:
         """Whether the process answers."""
         return {"status": "ok"}
+
+    @app.get("/ready")
+    async def ready(request: Request) -> JSONResponse:
+        """Whether the process wants new clients: 503 while it is draining."""
+        drain = request.scope.get("state", {}).get(DRAIN)
+        if drain is not None and drain.active:
+            return JSONResponse({"status": "draining"}, 503, {"Retry-After": "1"})
+        return JSONResponse({"status": "ok"})
 
     return app

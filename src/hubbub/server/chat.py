@@ -1,5 +1,6 @@
 """The plain WebSocket rooms, in the tutorial's protocol, and what the chat page asks about them."""
 
+import unicodedata
 from typing import Annotated
 
 from fastapi import APIRouter, Query, WebSocket
@@ -33,7 +34,7 @@ def chat_router(hub: Hub) -> APIRouter:
         """Text in, ``{"from": name, "text": text}`` out."""
         name = f"chat:{room}"
         async with hub.connection(websocket, info={"name": username}) as me:
-            if username.lower() == SYSTEM or not username.strip():
+            if _plain(username) in ("", SYSTEM):
                 raise Refused("Please take another name")
             async with me.join(name):
                 await hub.broadcast_to_room(name, {"from": SYSTEM, "text": f"{username} joined"})
@@ -61,3 +62,9 @@ def chat_router(hub: Hub) -> APIRouter:
         return sorted({str((member.info or {})["name"]) for member in hub.members(room)})
 
     return router
+
+
+def _plain(name: str) -> str:
+    """How a name looks to people: without case, blanks, invisible characters and other forms of a letter."""
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in letters if letter.isprintable() and not letter.isspace())

@@ -1,26 +1,67 @@
 """The command ``hubbub``."""
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import click
-import uvicorn
+from uvicorn.importer import ImportFromStringError
 
 import hubbub
 from hubbub.core.errors import ConfigurationError
-from hubbub.core.limits import Limits
 from hubbub.server.app import create_app
 from hubbub.server.settings import Settings
+from hubbub.uvicorn.runner import RunOptions
+from hubbub.uvicorn.runner import run as run_app
 
 PAGES = (("home", "/"), ("chat", "/chat"), ("API docs", "/docs"), ("health", "/health"))
+MAX_DRAIN = 25.0
+"""Longest drain, in seconds: the process ends within 30."""
 
 
-@click.group(context_settings={"auto_envvar_prefix": "HUBBUB", "help_option_names": ["-h", "--help"]})
+def listening(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of commands that listen."""
+    options = (
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, envvar="HUBBUB_HOST", help="Address to bind."
+        ),
+        click.option(
+            "--port",
+            default=8000,
+            show_default=True,
+            envvar="HUBBUB_PORT",
+            type=click.IntRange(0, 65_535),
+            help="Port to bind.",
+        ),
+        click.option(
+            "--drain",
+            default=10.0,
+            show_default=True,
+            envvar="HUBBUB_DRAIN",
+            type=click.FloatRange(0, MAX_DRAIN),
+            help="Seconds over which clients are told to reconnect after SIGTERM.",
+        ),
+        click.option(
+            "--log-level",
+            default="info",
+            show_default=True,
+            envvar="HUBBUB_LOG_LEVEL",
+            type=click.Choice(["critical", "error", "warning", "info", "debug", "trace"]),
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(hubbub.__version__, prog_name="hubbub")
 def main() -> None:
     """Hubbub: the realtime hub for FastAPI."""
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="HUBBUB_HOST", help="Address to bind.")
-@click.option("--port", default=8000, show_default=True, envvar="HUBBUB_PORT", type=click.IntRange(0, 65535))
+@listening
 @click.option(
     "--broker", default="memory://", show_default=True, envvar="HUBBUB_BROKER", help="The broker's URL."
 )
@@ -31,7 +72,7 @@ def main() -> None:
     envvar="HUBBUB_ORIGINS",
     help="A page's origin that may connect besides this server's own, like https://app.example.com.",
 )
-def serve(host: str, port: int, broker: str, origins: tuple[str, ...]) -> None:
+def serve(host: str, port: int, drain: float, log_level: str, broker: str, origins: tuple[str, ...]) -> None:
     """Start the server: chat, plain WebSocket rooms, health."""
     try:
         app = create_app(Settings(broker=broker, origins=origins))
@@ -41,12 +82,53 @@ def serve(host: str, port: int, broker: str, origins: tuple[str, ...]) -> None:
     click.echo(f"Hubbub {hubbub.__version__}")
     for name, path in PAGES:
         click.echo(f"  {name:9} http://{shown}:{port}{path}")
-    uvicorn.run(
+    _run(app, RunOptions(host=host, port=port, drain=drain, log_level=log_level))
+
+
+@main.command()
+@listening
+@click.argument("app")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes.")
+@click.option("--reload", is_flag=True, help="Start anew when a file changes; clients are closed at once.")
+@click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False), help="For wss: the key, PEM.")
+@click.option(
+    "--ssl-certfile", type=click.Path(exists=True, dir_okay=False), help="For wss: the certificate, PEM."
+)
+def run(
+    app: str,
+    host: str,
+    port: int,
+    drain: float,
+    log_level: str,
+    workers: int,
+    reload: bool,
+    ssl_keyfile: str | None,
+    ssl_certfile: str | None,
+) -> None:
+    """Run your own APP, like main:app, with the fast WebSocket protocol and a calm end."""
+    if workers > 1 and reload:
+        raise click.UsageError("--reload works with one worker only")
+    # As `python` and `uvicorn` do: what lies in this folder can be imported.
+    sys.path.insert(0, "")
+    files = {"ssl_keyfile": ssl_keyfile, "ssl_certfile": ssl_certfile}
+    _run(
         app,
-        host=host,
-        port=port,
-        ws_max_size=Limits().message_bytes,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=30,
-        log_level="info",
+        RunOptions(
+            host=host,
+            port=port,
+            workers=workers,
+            reload=reload,
+            drain=drain,
+            log_level=log_level,
+            uvicorn={name: path for name, path in files.items() if path},
+        ),
     )
+
+
+def _run(app: Any, options: RunOptions) -> None:
+    try:
+        status = run_app(app, options)
+    except (ImportFromStringError, ConfigurationError) as error:
+        raise click.ClickException(str(error)) from error
+    if status:
+        sys.exit(status)

@@ -1,0 +1,561 @@
+"""Every section of the tutorial, over uvicorn as it comes and a real socket."""
+
+import asyncio
+import json
+import struct
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from polling import eventually
+from server_process import ServerProcess, log_complaints
+from socket_client import closed, heard, heard_json, heard_until, opened, refusal, rejected
+from websockets.asyncio.client import ClientConnection
+
+LIMIT = 65_536
+TEXTS = ["hello", "", "é 🦉 名前", '"\\\n\t\u2028\x00', "<script>alert(1)</script>", "x" * LIMIT]
+
+
+async def ask(client: ClientConnection, message: str | bytes) -> str | bytes:
+    """Send, and return the next message."""
+    await client.send(message)
+    return await heard(client)
+
+
+def test_a_traceback_or_a_secret_in_a_log_is_found() -> None:
+    secret = "eyJhbGciOiJIUzI1NiJ9.abcdefghijklmnopqrstuvwxyz0123456789"
+    assert log_complaints("all is well", [secret]) == []
+    assert len(log_complaints("Traceback (most recent call last):", [secret])) == 1
+    assert log_complaints(f'"GET /?token={secret}"', [secret])
+    assert log_complaints(f"...{secret[-24:]} [200 bytes]", [secret])
+
+
+# Accepting
+
+
+async def test_ws_echoes_text(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws") as client:
+        for text in TEXTS:
+            assert await ask(client, text) == f"Echo: {text}"
+
+
+async def test_many_messages_are_echoed_in_their_order(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws") as client:
+        for number in range(500):
+            await client.send(str(number))
+        assert [await heard(client) for _ in range(500)] == [f"Echo: {number}" for number in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/ws/greet/lobby?username=ada", "[lobby] ada: hi"),
+        ("/ws/greet/lobby", "[lobby] anonymous: hi"),
+        ("/ws/greet/a%20b%3C?username=%C3%A9%20%26", "[a b<] é &: hi"),
+        ("/ws/greet/12?username=" + "x" * 64, f"[12] {'x' * 64}: hi"),
+    ],
+)
+async def test_greet_names_room_and_user(tutorial: ServerProcess, path: str, answer: str) -> None:
+    async with opened(tutorial, path) as client:
+        assert await ask(client, "hi") == answer
+
+
+# Receiving
+
+
+async def test_text_is_received_as_text(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/text") as client:
+        for text in TEXTS:
+            assert await ask(client, text) == f"Text: {text}"
+
+
+async def test_binary_is_received_as_bytes(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/binary") as client:
+        for size in (0, 1, 125, 126, LIMIT - 1, LIMIT):
+            assert await ask(client, b"\xff" * size) == f"Received {size} bytes"
+
+
+@pytest.mark.parametrize(
+    ("message", "answer"),
+    [
+        ('{"action":"move","x":10,"y":20}', "Action: move"),
+        ('{"action":"é"}', "Action: é"),
+        ('{"x":1}', "Action: None"),
+        ("{}", "Action: None"),
+        (' \n{ "action" : 5 } ', "Action: 5"),
+        ('{"action":' + "9" * 400 + "}", "Action: " + "9" * 400),
+    ],
+)
+async def test_json_is_received_decoded(tutorial: ServerProcess, message: str, answer: str) -> None:
+    async with opened(tutorial, "/ws/json") as client:
+        assert await ask(client, message) == answer
+
+
+async def test_any_takes_text_and_bytes_in_turn(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/any") as client:
+        assert await ask(client, "hi") == "Text: hi"
+        assert await ask(client, b"12345") == "Bytes: 5 bytes"
+        assert await ask(client, "") == "Text: "
+        assert await ask(client, b"") == "Bytes: 0 bytes"
+        assert await ask(client, "again") == "Text: again"
+
+
+# Sending
+
+
+def decoded_png(data: bytes) -> tuple[int, int]:
+    """Width and height of a PNG whose signature, chunks, checksums and pixels are all right."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    place, chunks = 8, []
+    while place < len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        kind, body = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        (checksum,) = struct.unpack_from(">I", data, place + 8 + length)
+        assert checksum == zlib.crc32(kind + body), f"wrong checksum of {kind!r}"
+        chunks.append((kind, body))
+        place += 12 + length
+    assert place == len(data)
+    kinds = [kind for kind, _ in chunks]
+    assert kinds[0] == b"IHDR"
+    assert kinds[-1] == b"IEND"
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", chunks[0][1])
+    assert interlace == 0
+    pixels = zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"))
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    assert len(pixels) == height * (1 + (width * bits + 7) // 8)
+    return width, height
+
+
+async def demo(client: ClientConnection) -> Any:
+    """The second message of the demo, after the welcome."""
+    assert await heard(client) == "Welcome to the server!"
+    return await heard_json(client)
+
+
+async def test_demo_sends_a_welcome_json_and_a_picture_then_echoes(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/demo") as client:
+        connected = await demo(client)
+        assert list(connected) == ["type", "user_count", "server_time"]
+        assert connected["type"] == "connected"
+        assert isinstance(connected["user_count"], int)
+        assert abs(datetime.fromisoformat(connected["server_time"]) - datetime.now(UTC)) < timedelta(
+            minutes=1
+        )
+        picture = await heard(client)
+        assert isinstance(picture, bytes)
+        width, height = decoded_png(picture)
+        assert width > 1
+        assert height > 1
+        for text in TEXTS[:-1]:
+            await client.send(text)
+            assert await heard_json(client) == {"echo": text, "length": len(text)}
+
+
+async def test_demo_counts_the_users_who_are_there(tutorial: ServerProcess) -> None:
+    async def alone() -> bool:
+        async with opened(tutorial, "/ws/demo") as client:
+            return bool((await demo(client))["user_count"] == 1)
+
+    await eventually(alone)
+    async with opened(tutorial, "/ws/demo") as first, opened(tutorial, "/ws/demo") as second:
+        counts = (await demo(first))["user_count"], (await demo(second))["user_count"]
+        async with opened(tutorial, "/ws/demo") as third:
+            assert (await demo(third))["user_count"] == counts[1] + 1
+    await eventually(alone)
+
+
+# Connection manager
+
+
+async def heard_of(client: ClientConnection, *numbers: int) -> str | bytes:
+    """The next message about one of these clients: those of other tests may still be leaving."""
+    while True:
+        message = str(await heard(client))
+        if message.startswith("You said: ") or any(f"Client #{number}" in message for number in numbers):
+            return message
+
+
+async def test_clients_hear_their_own_words_back_first_and_everybody_hears_all_in_one_order(
+    tutorial: ServerProcess,
+) -> None:
+    ours = (101, 102)
+    async with opened(tutorial, "/ws/client/102") as bob:
+        async with opened(tutorial, "/ws/client/101") as ada:
+            for text in ("one", "two"):
+                await ada.send(text)
+            assert [await heard_of(ada, *ours) for _ in range(4)] == [
+                "You said: one",
+                "Client #101: one",
+                "You said: two",
+                "Client #101: two",
+            ]
+            assert [await heard_of(bob, *ours) for _ in range(2)] == ["Client #101: one", "Client #101: two"]
+            await bob.send("hi")
+            assert await heard_of(bob, *ours) == "You said: hi"
+            assert await heard_of(bob, *ours) == "Client #102: hi"
+            assert await heard_of(ada, *ours) == "Client #102: hi"
+        assert await heard_of(bob, *ours) == "Client #101 left"
+
+
+async def test_a_client_that_vanishes_without_a_word_has_left_too(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/client/104") as bob, opened(tutorial, "/ws/client/103") as ada:
+        assert await ask(ada, "hi") == "You said: hi"
+        ada.transport.abort()
+        await heard_until(bob, "Client #103 left")
+
+
+async def test_a_client_that_sends_too_much_has_left_too(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/client/106") as bob, opened(tutorial, "/ws/client/105") as ada:
+        await ada.send("x" * (LIMIT + 1))
+        await heard_until(bob, "Client #105 left")
+        assert (await closed(ada))[1] == 1009
+
+
+async def test_the_alerts_do_not_reach_the_clients_and_the_other_way_round(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/room/apart") as room, opened(tutorial, "/ws/client/107") as client:
+        assert await heard(room) == "A new user joined #apart"
+        assert await ask(client, "hi") == "You said: hi"
+        await heard_until(client, "Client #107: hi")
+        assert await ask(room, "still here") == "[apart] anonymous: still here"
+
+
+# Rooms
+
+
+async def test_a_room_hears_who_joined_what_is_said_and_who_left(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/room/tea?username=ada") as ada:
+        assert await heard(ada) == "A new user joined #tea"
+        async with opened(tutorial, "/ws/room/tea?username=bob") as bob:
+            assert await heard(ada) == "A new user joined #tea"
+            assert await heard(bob) == "A new user joined #tea"
+            await bob.send("hi")
+            await ada.send("hello")
+            said = {await heard(ada), await heard(ada)}
+            assert said == {"[tea] bob: hi", "[tea] ada: hello"}
+            assert {await heard(bob), await heard(bob)} == said
+        assert await heard(ada) == "bob left"
+
+
+async def test_two_members_hear_a_hundred_messages_of_two_speakers_in_one_order(
+    tutorial: ServerProcess,
+) -> None:
+    async with (
+        opened(tutorial, "/ws/room/busy?username=ada") as ada,
+        opened(tutorial, "/ws/room/busy?username=bob") as bob,
+    ):
+        await heard_until(bob, "A new user joined #busy")
+        await asyncio.gather(*(one.send(str(number)) for number in range(50) for one in (ada, bob)))
+        heard_by_bob = [await heard(bob) for _ in range(100)]
+        heard_by_ada = [await heard(ada) for _ in range(102)][2:]
+        assert heard_by_ada == heard_by_bob
+        for name in ("ada", "bob"):
+            own = [text for text in heard_by_bob if f"{name}: " in str(text)]
+            assert own == [f"[busy] {name}: {number}" for number in range(50)]
+
+
+async def test_rooms_do_not_hear_each_other(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/room/left") as one, opened(tutorial, "/ws/room/right") as other:
+        assert await heard(one) == "A new user joined #left"
+        assert await heard(other) == "A new user joined #right"
+        await one.send("hi")
+        assert await heard(one) == "[left] anonymous: hi"
+        assert await ask(other, "hi") == "[right] anonymous: hi"
+
+
+async def test_whoever_vanishes_from_a_room_has_left_it(tutorial: ServerProcess) -> None:
+    async with (
+        opened(tutorial, "/ws/room/thin?username=ada") as ada,
+        opened(tutorial, "/ws/room/thin?username=bob") as bob,
+    ):
+        await heard(bob)
+        bob.transport.abort()
+        await heard_until(ada, "bob left")
+
+
+# Broadcast over HTTP
+
+
+async def broadcast(tutorial: ServerProcess, api_key: str, message: str) -> int:
+    """How many an alert was sent to."""
+    async with httpx.AsyncClient(base_url=tutorial.origin) as http:
+        answer = await http.post(
+            "/admin/broadcast", params={"message": message}, headers={"X-API-Key": api_key}
+        )
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["sent_to"]
+    return int(answer.json()["sent_to"])
+
+
+async def test_an_alert_reaches_everybody_and_the_answer_says_how_many(
+    tutorial: ServerProcess, api_key: str
+) -> None:
+    async def nobody_is_left() -> bool:
+        return await broadcast(tutorial, api_key, "nobody") == 0
+
+    await eventually(nobody_is_left)
+    async with opened(tutorial, "/ws/alerts") as ada, opened(tutorial, "/ws/alerts") as bob:
+        assert await broadcast(tutorial, api_key, "<b>é</b>") == 2
+        alert = await heard_json(ada)
+        assert await heard_json(bob) == alert
+        assert list(alert) == ["type", "data", "ts"]
+        assert alert["type"] == "admin_alert"
+        assert alert["data"] == {"message": "<b>é</b>"}
+        assert abs(datetime.fromisoformat(alert["ts"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    await eventually(nobody_is_left)
+
+
+async def test_an_alert_can_be_a_json_body_and_must_say_something(
+    tutorial: ServerProcess, api_key: str
+) -> None:
+    async with (
+        opened(tutorial, "/ws/alerts") as client,
+        httpx.AsyncClient(base_url=tutorial.origin, headers={"X-API-Key": api_key}) as http,
+    ):
+        answer = await http.post("/admin/broadcast", json={"message": "down at noon"})
+        assert answer.status_code == 200
+        assert (await heard_json(client))["data"] == {"message": "down at noon"}
+        for wrong in ({}, {"text": "x"}, {"message": 5}, [], "x"):
+            assert (await http.post("/admin/broadcast", json=wrong)).status_code == 422
+        assert (await http.post("/admin/broadcast")).status_code == 422
+        assert (await http.post("/admin/broadcast", content=b"{")).status_code == 422
+        assert (await http.get("/admin/broadcast")).status_code == 405
+
+
+async def test_what_clients_say_to_the_alerts_is_thrown_away(tutorial: ServerProcess, api_key: str) -> None:
+    async with opened(tutorial, "/ws/alerts") as client:
+        for message in ("hi", b"hi", "{"):
+            await client.send(message)
+        await broadcast(tutorial, api_key, "still here")
+        assert (await heard_json(client))["data"] == {"message": "still here"}
+
+
+# Heartbeat
+
+
+async def test_heartbeat_pings_swallows_the_pong_and_echoes_the_rest(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/heartbeat") as client:
+        for number, pong in enumerate(["pong", '{"type":"pong"}', '{"type": "pong"}', "pong"]):
+            assert await heard(client) == '{"type":"ping"}'
+            await client.send(pong)
+            await client.send(f"{number}")
+            assert await heard(client) == f"Echo: {number}"
+
+
+async def test_a_client_that_never_answers_the_heartbeat_is_closed(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/heartbeat") as client:
+        messages, code, _ = await closed(client)
+        assert messages
+        assert set(messages) == {'{"type":"ping"}'}
+        assert code == 1011
+
+
+async def test_other_routes_ping_only_those_who_opted_in(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws?heartbeat=1") as asked, opened(tutorial, "/ws") as quiet:
+        for _ in range(2):
+            assert await heard(asked) == '{"type":"ping"}'
+            await asked.send("pong")
+        assert await ask(quiet, "pong") == "Echo: pong"
+
+
+# The chat
+
+
+async def test_the_chat_tells_who_joined_what_was_said_and_who_left(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/chat/den?username=ada") as ada:
+        assert await heard(ada) == '{"from":"system","text":"ada joined"}'
+        async with opened(tutorial, "/chat/den?username=bob") as bob:
+            assert await heard_json(ada) == {"from": "system", "text": "bob joined"}
+            assert await heard_json(bob) == {"from": "system", "text": "bob joined"}
+            for text in TEXTS[:-1]:
+                await bob.send(text)
+                assert await heard_json(ada) == {"from": "bob", "text": text}
+                assert await heard_json(bob) == {"from": "bob", "text": text}
+        assert await heard(ada) == '{"from":"system","text":"bob left"}'
+
+
+async def test_nobody_can_speak_as_the_system(tutorial: ServerProcess) -> None:
+    for name in ("system", "System", "SYSTEM"):
+        messages, code = await refusal(tutorial, f"/chat/den2?username={name}")
+        assert [json.loads(message)["type"] for message in messages] == ["error"]
+        assert code == 1008
+
+
+async def test_nobody_hears_of_one_who_was_refused(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/chat/den3?username=ada") as ada:
+        assert (await heard_json(ada))["text"] == "ada joined"
+        await refusal(tutorial, "/chat/den3?username=system")
+        await ada.send("only this")
+        assert await heard_json(ada) == {"from": "ada", "text": "only this"}
+
+
+# What cannot be used
+
+
+def error(message: str) -> list[str]:
+    """What a client is told before it is closed."""
+    return [f'{{"type":"error","msg":"{message}"}}']
+
+
+@pytest.mark.parametrize(
+    "path", ["/ws", "/ws/greet/x", "/ws/text", "/ws/demo", "/ws/room/types", "/chat/types", "/ws/heartbeat"]
+)
+async def test_bytes_where_text_is_expected_close_1003(tutorial: ServerProcess, path: str) -> None:
+    messages, code = await refusal(tutorial, path, b"bytes")
+    assert messages[-1:] == error("Expected a text message")
+    assert code == 1003
+
+
+async def test_text_where_bytes_are_expected_closes_1003(tutorial: ServerProcess) -> None:
+    assert await refusal(tutorial, "/ws/binary", "text") == (error("Expected a binary message"), 1003)
+
+
+async def test_bytes_where_json_is_expected_close_1003(tutorial: ServerProcess) -> None:
+    expected = error("Expected a text message with JSON")
+    assert await refusal(tutorial, "/ws/json", b'{"action":"move"}') == (expected, 1003)
+
+
+async def test_bytes_to_the_connection_manager_close_1003(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/client/108") as client:
+        await client.send(b"bytes")
+        _, code, reason = await closed(client)
+        assert (code, reason) == (1003, "Expected a text message")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "nonsense",
+        '{"action":}',
+        "{'action':'move'}",
+        '{"action":NaN}',
+        '{"action":1e999}',
+        '{"action":"\\ud800"}',
+        '{"action":' + "9" * 5_000 + "}",
+        "[" * 5_000,
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        '{"action":"x"} {"action":"y"}',
+    ],
+    ids=lambda text: text[:20],
+)
+async def test_broken_json_closes_1007_with_an_error(tutorial: ServerProcess, text: str) -> None:
+    assert await refusal(tutorial, "/ws/json", text) == (error("Invalid JSON"), 1007)
+
+
+@pytest.mark.parametrize("text", ["[]", '"action"', "5", "null", "true"])
+async def test_json_that_is_no_object_closes_1007_with_an_error(tutorial: ServerProcess, text: str) -> None:
+    assert await refusal(tutorial, "/ws/json", text) == (error("Expected a JSON object"), 1007)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/text", "/ws/any", "/ws/json", "/ws/room/big", "/chat/big"])
+@pytest.mark.parametrize(
+    "message",
+    ["x" * (LIMIT + 1), b"x" * (LIMIT + 1), "é" * (LIMIT // 2) + "x", "🦉" * (LIMIT // 4 + 1)],
+    ids=["text", "binary", "two-byte text", "four-byte text"],
+)
+async def test_a_message_over_64_kib_closes_1009(
+    tutorial: ServerProcess, path: str, message: str | bytes
+) -> None:
+    async with opened(tutorial, path) as client:
+        await client.send(message)
+        _, code, reason = await closed(client)
+        assert (code, reason) == (1009, "message over 65536 bytes")
+
+
+async def test_64_kib_exactly_are_taken_in_any_script(tutorial: ServerProcess) -> None:
+    async with opened(tutorial, "/ws/any") as client:
+        for text in ("x" * LIMIT, "é" * (LIMIT // 2), "🦉" * (LIMIT // 4)):
+            assert await ask(client, text) == f"Text: {text}"
+        assert await ask(client, b"x" * LIMIT) == f"Bytes: {LIMIT} bytes"
+
+
+async def test_one_who_sends_too_much_harms_nobody_else(tutorial: ServerProcess) -> None:
+    async with (
+        opened(tutorial, "/chat/calm?username=ada") as ada,
+        opened(tutorial, "/chat/calm?username=eve") as eve,
+    ):
+        await eve.send("x" * (LIMIT + 1))
+        await heard_until(ada, '{"from":"system","text":"eve left"}')
+        assert (await closed(eve))[1] == 1009
+        assert await ask(ada, "hi") == '{"from":"ada","text":"hi"}'
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ws/client/abc",
+        "/ws/client/-1",
+        "/ws/client/1.5",
+        "/ws/client/%31x",
+        "/ws/client/",
+        "/ws/client/" + "9" * 5_000,
+        "/ws/nowhere",
+        "/",
+    ],
+    ids=lambda path: path[:24],
+)
+async def test_a_path_that_does_not_fit_is_refused_before_the_upgrade(
+    tutorial: ServerProcess, path: str
+) -> None:
+    assert await rejected(tutorial, path) == 403
+
+
+@pytest.mark.parametrize("path", ["/ws/greet/x", "/ws/room/x", "/chat/x"])
+async def test_a_name_over_64_characters_is_refused_before_the_upgrade(
+    tutorial: ServerProcess, path: str
+) -> None:
+    assert await rejected(tutorial, f"{path}?username={'x' * 65}") == 403
+    assert await rejected(tutorial, f"{path}?username={'%C3%A9' * 65}") == 403
+
+
+@pytest.mark.parametrize("route", ["/ws/room/", "/chat/"])
+@pytest.mark.parametrize(
+    "room",
+    [
+        "%20",
+        "a%20b",
+        "%00",
+        "%0d%0aSet-Cookie:%20a=b",
+        "%1b%5B31m",
+        "*",
+        "%3E",
+        "%7Bname%7D",
+        "%C3%A9",
+        "%ED%A0%80",
+        "%FF",
+        "%22%3E%3Cscript%3E",
+        "'%20OR%201=1",
+        "..%5C..",
+        "x" * 251,
+        "x" * 5_000,
+    ],
+    ids=lambda room: room[:20],
+)
+async def test_a_hostile_room_name_is_refused_with_a_reason(
+    tutorial: ServerProcess, route: str, room: str
+) -> None:
+    messages, code = await refusal(tutorial, route + room)
+    assert code == 1008
+    assert len(messages) == 1
+    told = json.loads(messages[0])
+    assert told["type"] == "error"
+    assert told["msg"].startswith("Invalid room name")
+
+
+async def test_a_name_with_control_characters_cannot_break_out_of_the_json(tutorial: ServerProcess) -> None:
+    name = '\x1b[31m"},\n{"from":"system'
+    async with opened(tutorial, f"/chat/quotes?{httpx.QueryParams({'username': name})}") as eve:
+        assert await heard_json(eve) == {"from": "system", "text": f"{name} joined"}
+
+
+# The end
+
+
+async def test_a_client_that_closes_gets_its_code_back(tutorial: ServerProcess) -> None:
+    for code in (1000, 1001, 3000, 4999):
+        async with opened(tutorial, "/ws") as client:
+            await client.close(code, "bye")
+            assert client.close_code == code
