@@ -1,0 +1,88 @@
+"""The chat page in Chromium, as the tests hold it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+REMEMBER = "(name) => localStorage.setItem('hubbub.name', name)"
+
+
+class ChatPage:
+    """One person's page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        """Errors of the page's scripts, and what its content security policy has stopped."""
+        self.sockets: list[str] = []
+        """The WebSockets that the page has opened."""
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("websocket", lambda socket: self.sockets.append(socket.url))
+        page.on("console", lambda message: self._heard(message.text))
+
+    def _heard(self, text: str) -> None:
+        if "Content Security Policy" in text:
+            self.complaints.append(text)
+
+    @property
+    def state(self) -> Locator:
+        return self.page.locator("#state")
+
+    @property
+    def messages(self) -> Locator:
+        return self.page.locator("#log .text")
+
+    @property
+    def notices(self) -> Locator:
+        return self.page.locator("#log .notice bdi")
+
+    @property
+    def pending(self) -> Locator:
+        return self.page.locator("#pending .text")
+
+    @property
+    def members(self) -> Locator:
+        return self.page.locator("#members bdi")
+
+    @property
+    def rooms(self) -> Locator:
+        return self.page.locator("#rooms bdi")
+
+    async def say(self, text: str) -> None:
+        await self.page.get_by_role("textbox", name="Message").fill(text)
+        await self.page.keyboard.press("Enter")
+
+    async def connected(self) -> None:
+        await expect(self.state).to_have_text("Connected")
+
+
+@asynccontextmanager
+async def chatting(
+    browser: Browser,
+    origin: str,
+    name: str | None,
+    room: str = "general",
+    frozen_at: int | None = None,
+    **context: Any,
+) -> AsyncIterator[ChatPage]:
+    """Opens the chat as somebody; without a name, as somebody new.
+
+    With `frozen_at` the page's clock stands at that many seconds, once it is connected.
+    """
+    opened = await browser.new_context(**context)
+    page = await opened.new_page()
+    if name is not None:
+        await page.goto(f"{origin}/static/icon.svg")
+        await page.evaluate(REMEMBER, name)
+    if frozen_at is not None:
+        await page.clock.install(time=0)
+    chat = ChatPage(page)
+    await page.goto(f"{origin}/chat#{room}")
+    if frozen_at is not None:
+        await chat.connected()
+        await page.clock.pause_at(frozen_at)
+    yield chat
+    assert chat.complaints == []
+    await opened.close()

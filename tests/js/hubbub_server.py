@@ -1,0 +1,52 @@
+"""`hubbub serve` in a process of its own, which a test may kill and start again on the same port."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from server_process import START_SECONDS, ServerProcess, free_port
+
+COMMAND = [sys.executable, "-c", "from hubbub.server.cli import main; main()", "serve"]
+
+
+class HubbubServer:
+    """The server, and the folder it runs in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: ServerProcess | None = None
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts it, and returns when it listens."""
+        log_file = self._folder / "serve.log"
+        with log_file.open("ab") as log:
+            command = [*COMMAND, "--port", str(self.port), "--drain", "0"]
+            process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT)
+        self._process = ServerProcess(process, self.port, log_file)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._listens():
+            assert process.poll() is None, self._process.log()
+            assert time.monotonic() < deadline, self._process.log()
+            time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        """Ends it as a crash would: no goodbye to anybody."""
+        if self._process:
+            self._process.stop(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It stays, and answers nothing."""
+        assert self._process
+        self._process.process.send_signal(signal.SIGSTOP)
