@@ -1,0 +1,98 @@
+"""Checks of the ``sh`` blocks: each line is a command that exists, with options that exist."""
+
+import contextlib
+import re
+import shlex
+import tomllib
+from collections.abc import Callable
+
+import click
+from document_blocks import ROOT
+from packaging.requirements import Requirement
+from uvicorn.main import main as uvicorn
+
+from hubbub.server import cli
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ASSIGNMENT = re.compile(r"([A-Za-z_]+)=(.*)")
+SERVERS = {"uvicorn", "hypercorn", "granian", "daphne"}
+
+
+def check_line(line: str) -> None:
+    """Raises `AssertionError` for a command that would not work as it stands."""
+    words = shlex.split(line.removeprefix("export "), comments=True)
+    while words and (found := ASSIGNMENT.fullmatch(words[0])):
+        assert found[1] in variables(), f"nothing reads {found[1]}"
+        words.pop(0)
+    if words:
+        assert words[0] in COMMANDS, f"no check for the command {words[0]}"
+        COMMANDS[words[0]](words[1:])
+
+
+def variables() -> set[str]:
+    """The environment variables that the project reads."""
+    files = [*ROOT.glob("src/hubbub/**/*.py"), *ROOT.glob("examples/**/*.py"), *ROOT.glob("scripts/*")]
+    return {
+        name for path in files if path.is_file() for name in re.findall(r"HUBBUB_[A-Z_]+", path.read_text())
+    }
+
+
+def check_make(words: list[str]) -> None:
+    text = (ROOT / "Makefile").read_text()
+    for word in words:
+        if found := ASSIGNMENT.fullmatch(word):
+            assert re.search(rf"^{found[1]} \?=", text, re.MULTILINE), f"make takes no {found[1]}"
+        else:
+            assert re.search(rf"^{word}:", text, re.MULTILINE), f"make has no target {word}"
+
+
+def check_pip(words: list[str]) -> None:
+    assert words[0] == "install"
+    for word in words[1:]:
+        wanted = Requirement(word)
+        assert wanted.name in {PROJECT["name"], *SERVERS}, f"{wanted.name} is not ours"
+        assert wanted.extras <= set(PROJECT["optional-dependencies"]), f"no such extra in {word}"
+
+
+def check_uvicorn(words: list[str]) -> None:
+    check_click(uvicorn, words)
+
+
+def check_hubbub(words: list[str]) -> None:
+    assert isinstance(cli.main, click.Group)
+    name, *rest = words
+    if name.startswith("-"):
+        check_click(cli.main, words)
+        return
+    assert name in cli.main.commands, f"hubbub has no command {name}"
+    check_click(cli.main.commands[name], rest)
+
+
+def check_click(command: click.Command, words: list[str]) -> None:
+    with contextlib.suppress(click.exceptions.Exit):  # --help and --version end here
+        command.make_context(command.name, words)
+
+
+def check_server(words: list[str]) -> None:
+    assert words[-1].startswith("main:"), "started by a test of its own: see test_documented_servers"
+
+
+def check_openssl(words: list[str]) -> None:
+    assert words == ["rand", "-base64", "32"]
+
+
+def check_pytest(words: list[str]) -> None:
+    assert not words
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "make": check_make,
+    "pip": check_pip,
+    "uvicorn": check_uvicorn,
+    "hypercorn": check_server,
+    "granian": check_server,
+    "daphne": check_server,
+    "hubbub": check_hubbub,
+    "openssl": check_openssl,
+    "pytest": check_pytest,
+}

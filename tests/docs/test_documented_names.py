@@ -1,0 +1,248 @@
+"""The tables of the reference say what the code says: names, defaults, codes, options and paths."""
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from document_blocks import ROOT, blocks_of, prose_of
+
+import hubbub
+from hubbub.core import errors
+from hubbub.server import cli, pages
+from hubbub.server.app import create_app
+from hubbub.server.chat import chat_router
+from hubbub.server.settings import Settings
+
+REFERENCE = ROOT / "docs/reference"
+
+
+def section(page: str, heading: str) -> str:
+    """What stands under a heading, down to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose_of(REFERENCE / page), re.M | re.S)
+    assert found, f"{page} has no heading {heading!r}"
+    return found[1]
+
+
+def rows(page: str, heading: str) -> Iterator[list[str]]:
+    """The rows of the tables under a heading, without their heads."""
+    for line in section(page, heading).splitlines():
+        cells = [cell.strip().replace("\\|", "|") for cell in line.strip("|").split(" |")]
+        if line.startswith("|") and ("`" in cells[0] or re.match(r"\| \d", line)):
+            yield cells
+
+
+def names(text: str) -> set[str]:
+    """The Python or JavaScript names in the code spans of a text, without `await` and arguments."""
+    spans = re.findall(r"`([^`]+)`", text)
+    return {found[1] for span in spans if (found := re.match(r"(?:await |async for \w+ in )?(\w+)", span))}
+
+
+def public(kind: type) -> set[str]:
+    """The public members of a class and of its instances."""
+    slots = {name for one in kind.__mro__ for name in getattr(one, "__slots__", ())}
+    assigned = set(re.findall(r"self\.(\w+)(?::[^=\n]+)? = ", inspect.getsource(kind)))
+    return {name for name in {*vars(kind), *slots, *assigned} if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("kind", [hubbub.Hub, hubbub.Connection], ids=lambda kind: kind.__name__)
+def test_every_member_of_the_class_is_in_its_table(kind: type) -> None:
+    table = section("python.md", kind.__name__).partition("|---")[2].partition("\n\n")[0]
+    documented = {name for line in table.splitlines() for name in names(line.split(" |")[0])} - {"connection"}
+    assert documented == public(kind) - {"connection"}
+
+
+def test_every_public_name_of_the_package_is_in_the_reference() -> None:
+    text = (REFERENCE / "python.md").read_text()
+    assert [name for name in hubbub.__all__ if f"`{name}" not in text and f"## {name}" not in text] == [
+        "__version__"
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", [hubbub.Limits, hubbub.Heartbeat, hubbub.History], ids=lambda kind: kind.__name__
+)
+def test_the_defaults_are_those_of_the_code(kind: type) -> None:
+    assert dataclasses.is_dataclass(kind)
+    documented = {row[0].strip("` "): row[1] for row in rows("python.md", kind.__name__)}
+    assert documented == {field.name: str(field.default) for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize("kind", [hubbub.Publication, hubbub.User], ids=lambda kind: kind.__name__)
+def test_the_fields_are_those_of_the_code(kind: type) -> None:
+    assert [row[0].strip("| `") for row in rows("python.md", kind.__name__)] == list(kind.__annotations__)
+
+
+def test_the_policies_are_those_of_the_code() -> None:
+    assert [row[0].strip("| `") for row in rows("python.md", "Overflow")] == [
+        str(one) for one in hubbub.Overflow
+    ]
+
+
+def test_the_errors_have_the_documented_codes() -> None:
+    documented = {row[0].strip("| `"): (row[1], row[2]) for row in rows("python.md", "Errors")}
+    there = {
+        name: (str(int(kind.code)), "yes" if kind.retry else "no")
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.HubbubError)
+    }
+    assert documented == there
+
+
+def test_the_close_codes_are_those_of_the_code() -> None:
+    documented = {(row[0].strip("| "), row[1].strip("`")) for row in rows("protocol.md", "Close codes")}
+    assert documented == {(str(int(code)), code.name) for code in errors.CloseCode}
+
+
+def test_the_javascript_options_are_those_of_the_client() -> None:
+    documented = {row[0].strip("| `"): row[1].strip("`") for row in rows("javascript.md", "Options")}
+    types = (ROOT / "src/hubbub/js/types.d.ts").read_text()
+    interface = types.partition("interface ReconnectOptions {")[2].partition("\n}")[0]
+    assert list(documented) == re.findall(r"^  (\w+)\?:", interface, re.MULTILINE)
+    code = (ROOT / "src/hubbub/js/hubbub.js").read_text()
+    for name, default in documented.items():
+        found = re.search(rf"\b{name} = ([^,}}]+)[,\s}}]", code)
+        assert found, name
+        assert default in shown(found[1].strip()), name
+
+
+def shown(code: str) -> set[str]:
+    """How a default of the client's may be written."""
+    if "?" in code:
+        return {code.rpartition(": ")[2].strip()}
+    left, _, bits = code.replace("_", "").partition(" << ")
+    return {str(int(left) << int(bits))} if bits else {left, {"() => null": "none"}.get(left, left)}
+
+
+def test_the_javascript_members_are_those_of_the_client() -> None:
+    documented = {name for row in rows("javascript.md", "Members") for name in names(row[0])}
+    code = (ROOT / "src/hubbub/js/hubbub.js").read_text().partition("export class")[2]
+    members = set(re.findall(r"^  (?:get |set )?([a-z]\w+)\(.*\) \{", code, re.MULTILINE)) - {"constructor"}
+    assert documented == members | {"CONNECTING", "OPEN", "CLOSING", "CLOSED"}
+    events = {name for row in rows("javascript.md", "Events") for name in names(row[0])}
+    assert events == set(
+        re.findall(r'"(\w+)"', re.findall(r"for \(const type of \[(.+)\]\) \{\n      Object", code)[0])
+    )
+
+
+def options(command: click.Command) -> dict[str, tuple[str, str]]:
+    """Each option's names, its default and its environment variable, as the reference shows them."""
+    return {
+        option.opts[0]: (
+            "" if option.is_flag or option.multiple or option.default in (None, ()) else str(option.default),
+            str(option.envvar or ""),
+        )
+        for option in command.params
+        if isinstance(option, click.Option) and option.default is not click.core.UNSET
+    } | {
+        option.opts[0]: ("", str(option.envvar or ""))
+        for option in command.params
+        if isinstance(option, click.Option) and option.default is click.core.UNSET
+    }
+
+
+def test_every_command_has_its_options_in_the_reference() -> None:
+    assert isinstance(cli.main, click.Group)
+    for name, command in cli.main.commands.items():
+        documented = {
+            option: (row[1].strip("| "), row[2].strip("| `"))
+            for row in rows("server.md", f"hubbub {name}")
+            for option in re.findall(r"`(--[\w-]+)`", row[0])
+        }
+        assert documented == options(command), name
+
+
+def test_every_path_of_the_server_is_in_the_reference() -> None:
+    documented = {
+        path
+        for row in rows("server.md", "Paths of hubbub serve")
+        for path in re.findall(r"`(/\S*?)`", row[0])
+    }
+    app = create_app(Settings())
+    routes = [*app.routes, *pages.router.routes, *chat_router(hubbub.Hub()).routes]
+    there = {path for route in routes if (path := getattr(route, "path", None))}
+    assert documented == there - {"/openapi.json", "/redoc", "/docs/oauth2-redirect"}
+
+
+def test_the_tutorial_app_is_described_whole() -> None:
+    source = (ROOT / "examples/tutorial/app.py").read_text()
+    text = (REFERENCE / "tutorial-app.md").read_text()
+    variables = {row[0].strip("| `") for row in rows("tutorial-app.md", "Configuration")}
+    assert variables == set(re.findall(r'"(HUBBUB_\w+)"', source))
+    paths = re.findall(r'@app\.\w+\(\s*"([^"]+)"', source)
+    assert paths
+    assert [path for path in paths if f"`{path}`" not in text and f"POST {path}`" not in text] == []
+
+
+def test_the_picture_of_the_layers_names_every_part() -> None:
+    picture = next(
+        block for block in blocks_of(ROOT / "docs/architecture.md") if block.language == "text"
+    ).text
+    parts = {path.stem for path in (ROOT / "src/hubbub").iterdir() if path.suffix == ".py" or path.is_dir()}
+    layers = picture.partition("how a message travels")[0]
+    assert parts - {"__init__", "__pycache__", "js"} - set(re.findall(r"\w+", layers)) == set()
+
+
+def test_a_layer_of_the_picture_imports_nothing_above_it() -> None:
+    picture = next(
+        block for block in blocks_of(ROOT / "docs/architecture.md") if block.language == "text"
+    ).text
+    floors = picture.partition("how a message travels")[0].split("─\n")
+    allowed = layers()
+    height = {
+        name: -number
+        for number, floor in enumerate(floors)
+        for name in set(re.findall(r"\w+", floor)) & set(allowed)
+    }
+    for name, below in allowed.items():
+        if name in height and below != {"above"}:
+            assert [other for other in below if height[other] > height[name]] == [], name
+
+
+def layers() -> dict[str, set[str]]:
+    """What each layer may import, as tests/test_layers.py holds it."""
+    for node in ast.parse((ROOT / "tests/test_layers.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS":
+            return {name: set(may.split()) for name, (may, _) in ast.literal_eval(node.value).items()}
+    raise AssertionError("no LAYERS")
+
+
+def test_the_read_timeout_of_the_proxy_is_longer_than_a_silent_heartbeat() -> None:
+    block = next(one for one in blocks_of(ROOT / "docs/how-to/deploy.md") if one.language == "nginx")
+    found = re.search(r"proxy_read_timeout (\d+)s;", block.text)
+    assert found
+    assert int(found[1]) > hubbub.Heartbeat().interval + hubbub.Heartbeat().timeout
+
+
+def test_the_proxy_configuration_is_well_formed() -> None:
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        for block in blocks_of(path):
+            if block.language == "nginx":
+                assert block.text.count("{") == block.text.count("}")
+                assert [
+                    line for line in block.text.splitlines() if line.strip() and line[-1] not in "{};"
+                ] == []
+
+
+def test_the_changelog_begins_with_its_policy_and_its_date() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "**Compatibility.**" in text.partition("\n## ")[0]
+    assert re.search(rf"^## {re.escape(hubbub.__version__)} - \d{{4}}-\d\d-\d\d$", text, re.MULTILINE)
+
+
+def test_the_first_screen_of_the_readme_has_all_it_takes_to_begin() -> None:
+    screen = "\n".join(Path(ROOT / "README.md").read_text().splitlines()[:32])
+    for sign in (
+        "# Hubbub",
+        "FastAPI",
+        "pip install",
+        "uvicorn main:app",
+        "Hub()",
+        "ReconnectingWebSocket",
+        "](docs/",
+    ):
+        assert sign in screen, sign
