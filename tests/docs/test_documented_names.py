@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from hubbub.server import cli, pages
 from hubbub.server.app import create_app
 from hubbub.server.chat import chat_router
 from hubbub.server.settings import Settings
+from hubbub.uvicorn import SocketLimits
 
 REFERENCE = ROOT / "docs/reference"
 
@@ -56,6 +58,16 @@ def test_every_member_of_the_class_is_in_its_table(kind: type) -> None:
     assert documented == public(kind) - {"connection"}
 
 
+@pytest.mark.parametrize("name", ["hubbub.auth", "hubbub.fastapi", "hubbub.uvicorn", "hubbub.testing"])
+def test_every_public_name_of_the_module_is_in_the_reference(name: str) -> None:
+    module = importlib.import_module(name)
+    own = getattr(module, "__all__", None) or [
+        one for one, it in vars(module).items() if getattr(it, "__module__", "") == name and one[0] != "_"
+    ]
+    assert own
+    assert set(own) - names(section("python.md", name)) == set()
+
+
 def test_every_public_name_of_the_package_is_in_the_reference() -> None:
     text = (REFERENCE / "python.md").read_text()
     assert [name for name in hubbub.__all__ if f"`{name}" not in text and f"## {name}" not in text] == [
@@ -64,7 +76,7 @@ def test_every_public_name_of_the_package_is_in_the_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [hubbub.Limits, hubbub.Heartbeat, hubbub.History], ids=lambda kind: kind.__name__
+    "kind", [hubbub.Limits, hubbub.Heartbeat, hubbub.History, SocketLimits], ids=lambda kind: kind.__name__
 )
 def test_the_defaults_are_those_of_the_code(kind: type) -> None:
     assert dataclasses.is_dataclass(kind)

@@ -45,7 +45,7 @@ class ClientPage:
         await self.load()
         await self.page.clock.pause_at(60)
 
-    async def pass_time(self, milliseconds: float) -> None:
+    async def pass_time(self, milliseconds: int) -> None:
         await self.page.clock.run_for(milliseconds)
 
     async def settle(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from client_page import ClientPage
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from scripted_server import ScriptedServer
 
 CHROMIUM_ARGS = [
@@ -19,6 +19,9 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+expect.set_options(timeout=20_000)  # a deadline for a busy machine; what is expected comes sooner
 
 
 def find_chromium() -> str:

@@ -1,7 +1,7 @@
 """A scripted server for the browser tests: one port for the page, hubbub.js and the WebSockets of a test."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -10,10 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 HUBBUB_JS = Path(__file__).parents[2] / "src" / "hubbub" / "js" / "hubbub.js"
 PAGE = Path(__file__).with_name("page.html")
-DEADLINE = 10.0
+DEADLINE = 20.0
 
 
 async def receive(connection: ServerConnection, count: int = 1) -> list[str | bytes]:
@@ -92,9 +93,8 @@ class ScriptedServer:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "not now\n")
         return None
 
-    def _select_subprotocol(self, _: ServerConnection, offered: object) -> str | None:
-        assert isinstance(offered, list | tuple)
-        return next((name for name in self.subprotocols if name in offered), None)
+    def _select_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return next((name for name in offered if name in self.subprotocols), None)
 
     @staticmethod
     def _file(path: str) -> Response:
