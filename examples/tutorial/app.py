@@ -17,9 +17,8 @@ from typing import Annotated
 from fastapi import Body, Depends, FastAPI, HTTPException, Path, Query, Request, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from hubbub import Heartbeat, Hub, Refused, User
+from hubbub import Heartbeat, Hub, InvalidMessage, Refused, User
 from hubbub.auth import Tickets, Tokens
-from hubbub.core.errors import InvalidMessage
 from hubbub.fastapi import ApiKey, Auth, Source
 
 SECRET = os.environ.get("HUBBUB_SECRET") or secrets.token_urlsafe(32)

@@ -98,11 +98,8 @@ class Hub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        connections = list(self._connections.values())
         self.flush()
-        for connection in connections:
-            connection.transport.close(CloseCode.GOING_AWAY, "server stopping")
-        await asyncio.gather(*(connection.finish() for connection in connections))
+        await self._reception.dismiss(self.connections)
         await self._broker.stop()
         self._halt()
 

@@ -1,5 +1,6 @@
 """Where a WebSocket becomes a connection of the hub's."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,10 @@ from hubbub.watch import Watch
 
 LONGEST_WAIT = 86_400.0
 """Seconds until a token's end is looked at again: the wall clock may be set, and a laptop may sleep."""
+
+
+DISMISSAL = 2.0
+"""Seconds that the last clients' close frames may take when the hub ends."""
 
 
 class Admission(TypedDict, total=False):
@@ -89,6 +94,17 @@ class Reception:
         """Close in place of what still waits; a client that takes not even that is dropped after a while."""
         connection.transport.close(code, reason, discard=True)
         self._clock.after(self._limits.close_timeout, connection.transport.abort)
+
+    async def dismiss(self, connections: list[Connection]) -> None:
+        """Close all of them (1001) at the hub's end, and wait a short time for the close frames to go out."""
+        if not connections:
+            return
+        for connection in connections:
+            connection.transport.close(CloseCode.GOING_AWAY, "server stopping")
+        finishing = [asyncio.ensure_future(connection.finish()) for connection in connections]
+        await asyncio.wait(finishing, timeout=DISMISSAL)
+        for connection in connections:
+            connection.transport.abort()
 
     def _end_with_token(self, connection: Connection) -> None:
         expires_at = connection.user.expires_at if connection.user else None

@@ -52,7 +52,11 @@ def check_origin(websocket: WebSocket, origins: Origins) -> None:
     if websocket.application_state is not WebSocketState.CONNECTING:
         return
     try:
-        origins.check(header(websocket.scope, b"origin"), header(websocket.scope, b"host"))
+        origins.check(
+            header(websocket.scope, b"origin"),
+            header(websocket.scope, b"host"),
+            secure=websocket.scope.get("scheme") == "wss",
+        )
     except OriginRefused as error:
         raise SocketRefused(error) from error
 

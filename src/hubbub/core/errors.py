@@ -45,7 +45,7 @@ class CloseCode(IntEnum):
 class HubbubError(Exception):
     """Base of all errors raised by Hubbub."""
 
-    code: CloseCode | int = CloseCode.INTERNAL_ERROR
+    code: int = CloseCode.INTERNAL_ERROR
     """The close code a client sees when this error ends its connection."""
 
     retry: ClassVar[bool] = False
@@ -68,6 +68,8 @@ class Disconnected(HubbubError, ConnectionError):
 
     `code` and `reason` say how it ended: the peer's close frame, the hub's own, or 1006 for a lost link.
     """
+
+    code: int = CloseCode.ABNORMAL
 
     def __init__(self, code: int = CloseCode.ABNORMAL, reason: str = "") -> None:
         super().__init__(f"disconnected ({int(code)}{': ' + reason if reason else ''})")
@@ -94,7 +96,7 @@ class OriginRefused(Refused):
 
 
 class InvalidRoomName(Refused):
-    """A room name that breaks the rule of `Limits.room_name`."""
+    """A room name that breaks the rule of `Limits.check_room_name`."""
 
 
 class LimitReached(Refused):

@@ -5,6 +5,7 @@ No asyncio, no clock, no socket. Reading is in `hubbub.core.frame_parser`.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 from typing import Final
 
 from hubbub.core.errors import CloseCode
@@ -69,6 +70,9 @@ _SHORT_HEADERS: Final = tuple(
     for opcode in range(11)
 )
 
+_MEDIUM_HEADER: Final = Struct("!BBH")
+_LONG_HEADER: Final = Struct("!BBQ")
+
 
 def encode_frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
     """Return one final, unmasked frame: a whole message of a server (RFC 6455 section 5.2).
@@ -82,8 +86,8 @@ def encode_frame(opcode: int, payload: bytes, *, compressed: bool = False) -> by
     if size < 126:
         return bytes((first, size)) + payload
     if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+        return _MEDIUM_HEADER.pack(first, 126, size) + payload
+    return _LONG_HEADER.pack(first, 127, size) + payload
 
 
 def encode_close(code: int = CloseCode.NORMAL, reason: str = "") -> bytes:

@@ -16,7 +16,11 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message in a room."""
 
     room: str
+    """The name of the room."""
+
     payload: Payload
+    """The message as it goes out."""
+
     time: float
     """When the broker accepted it, in seconds since the Unix epoch."""
 
@@ -27,9 +31,10 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True):
     """The user or connection that published it, if it was named."""
 
     key: str | None = None
-    """With the `CONFLATE` policy, a newer publication of the same key replaces a waiting older one."""
+    """With `Overflow.KEEP_NEWEST`, a newer publication of the same key replaces one that waits."""
 
     tags: Mapping[str, str] | None = None
+    """What the publisher said about it besides."""
 
     @property
     def size(self) -> int:

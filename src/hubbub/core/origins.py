@@ -32,11 +32,16 @@ class Origins:
         if None in self._allowed:
             raise ConfigurationError("An allowed origin looks like 'https://app.example.com' or '*'")
 
-    def check(self, origin: str | None, host: str | None) -> None:
-        """Accept or refuse a handshake by its Origin and Host headers (None where there is none).
+    def check(self, origin: str | None, host: str | None, *, secure: bool = False) -> None:
+        """Accept or refuse a handshake.
 
         A Host without a port stands for the default port of the page's own scheme: behind a proxy that
-        ends TLS the server does not know its own.
+        ends TLS the server may not know its own. Where it knows that it has TLS, the page must have it too.
+
+        Args:
+            origin: the Origin header; None where there is none.
+            host: the Host header; None where there is none.
+            secure: whether the socket is known to be ``wss``.
 
         Raises:
             OriginRefused: if the page may not connect.
@@ -44,8 +49,14 @@ class Origins:
         if origin is None or self.any:
             return
         page = _normal(origin)
-        if page is None or not (page in self._allowed or (host and _normal(f"{page[0]}://{host}") == page)):
+        if page is None or not (page in self._allowed or _is_same(page, host, secure)):
             raise OriginRefused("Origin not allowed")
+
+
+def _is_same(page: tuple[str, str, int], host: str | None, secure: bool) -> bool:
+    if host is None or (secure and page[0] != "https"):
+        return False
+    return _normal(f"{page[0]}://{host}") == page
 
 
 def _normal(origin: str) -> tuple[str, str, int] | None:

@@ -10,4 +10,7 @@ class Position(msgspec.Struct, frozen=True, order=True):
     """
 
     epoch: str
+    """Names the stream."""
+
     offset: int
+    """Counts its publications."""

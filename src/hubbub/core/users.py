@@ -9,6 +9,8 @@ class User:
     """An authenticated user."""
 
     id: str
+    """The token's `sub`."""
+
     claims: Mapping[str, object] = field(default_factory=dict)
     """What the token said besides."""
 

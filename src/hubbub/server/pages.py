@@ -34,25 +34,25 @@ def _file(path: Path) -> FileResponse:
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=HEADERS)
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def home() -> FileResponse:
     """The home page."""
     return _file(_PAGES / "home.html")
 
 
-@router.get("/chat")
+@router.api_route("/chat", methods=["GET", "HEAD"])
 async def chat() -> FileResponse:
     """The chat page."""
     return _file(_PAGES / "chat.html")
 
 
-@router.get("/hubbub.js")
+@router.api_route("/hubbub.js", methods=["GET", "HEAD"])
 async def client() -> FileResponse:
     """The browser client."""
     return _file(_CLIENT)
 
 
-@router.get("/static/{name}")
+@router.api_route("/static/{name}", methods=["GET", "HEAD"])
 async def static(name: str) -> FileResponse:
     """A style sheet, script or picture of a page. The name is looked up, never joined to a path."""
     for path in _PAGES.iterdir():

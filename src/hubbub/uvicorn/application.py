@@ -17,6 +17,7 @@ from hubbub.uvicorn.redaction import redacted_path
 from hubbub.uvicorn.writer import State
 
 _OPEN: Final = State.OPEN
+_LOST: Final = State.LOST
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
 
@@ -109,7 +110,7 @@ class ApplicationSide(Closing):
             ClientDisconnected: if the client is gone or has closed; an OSError, as ASGI 2.4 demands.
             RuntimeError: if the message may not be sent now.
         """
-        if self.paused or self._state is State.LOST:
+        if self.paused or self._state is _LOST:
             await self._writable()
         if self._state is _OPEN:
             if message["type"] == "websocket.send":

@@ -47,6 +47,7 @@ class HttpProtocol(_Base):
         self._in_head = False  # a request has begun and its headers are not complete
         self._head_size = 0  # bytes of it so far
         self._too_large = False  # it broke a limit: the parser's error is answered with 431
+        self._refused = False  # the answer is out: what still comes is thrown away
 
     def _deadlines(self, server_state: ServerState) -> DeadlineQueue["HttpProtocol"]:
         """Return the queue of the server's heads; the first connection makes it."""
@@ -68,8 +69,12 @@ class HttpProtocol(_Base):
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes to uvicorn. What is part of a head counts against its size and its time."""
+        if self._refused:
+            return
         only_head = self._in_head or self._is_idle()
         super().data_received(data)
+        if self._refused:
+            return
         upgraded = self.transport.get_protocol() is not self
         if upgraded or self.transport.is_closing() or not self._is_idle():
             self._heads.discard(self)
@@ -93,19 +98,13 @@ class HttpProtocol(_Base):
         self._head_size = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Check the length of the request line."""
-        super().on_url(url)
-        self._check_head(len(self.url) <= MAX_LINE)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Check the number and the length of the headers."""
-        super().on_header(name, value)
-        self._check_head(len(self.headers) <= MAX_HEADERS and len(name) + len(value) <= MAX_LINE)
-
     def on_headers_complete(self) -> None:
-        """The head is complete."""
+        """The head is complete: check it before the app sees the request. An error stops the parser."""
         self._in_head = False
+        longest = max((len(value) for _, value in self.headers), default=0)
+        if max(longest, len(self.url)) > MAX_LINE or len(self.headers) > MAX_HEADERS:
+            self._too_large = True
+            raise ValueError("request head too large")
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -119,12 +118,16 @@ class HttpProtocol(_Base):
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _check_head(self, within_limits: bool) -> None:
-        """Stop the parser from inside its callback."""
-        if not within_limits:
-            self._too_large = True
-            raise ValueError("request head too large")
-
     def _refuse_head(self) -> None:
+        """Answer 431.
+
+        Closing at once would reset the connection of a client that still sends, and the answer would be lost:
+        so only our direction is closed, and the deadline closes the other.
+        """
+        self._refused = True
+        self._heads.add(self)
         self.transport.write(_TOO_LARGE)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
