@@ -1,0 +1,142 @@
+"""The hot paths stay small: counted in bytecode instructions and calls into C, which no noise can change.
+
+The bounds leave a quarter for other versions of Python. Whoever goes over one has made every delivery dearer:
+measure with `make bench` before raising it.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from hubbub.asgi.direct_writer import DirectWriter
+from hubbub.asgi.frames import FRAME_CODEC
+from hubbub.asgi.interrupt import Waits
+from hubbub.core.frame_parser import FrameParser
+from hubbub.core.messages import Publication
+from hubbub.core.options import RoomOptions
+from hubbub.core.rooms import Rooms
+from hubbub.core.stats import Stats
+from hubbub.fanout import Fanout
+from hubbub.uvicorn.writer import FrameWriter, State
+
+MEMBERS = 100
+
+
+class Cost:
+    """What ran: bytecode instructions, and calls of functions written in C."""
+
+    def __init__(self) -> None:
+        self.instructions = 0
+        self.calls = 0
+
+    def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        if event == "opcode":
+            self.instructions += 1
+        return self._trace
+
+    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_call":
+            self.calls += 1
+
+    def of(self, work: Callable[[], object]) -> "Cost":
+        """Count what `work` costs."""
+        sys.setprofile(self._profile)
+        sys.settrace(self._trace)
+        try:
+            work()
+        finally:
+            sys.settrace(None)
+            sys.setprofile(None)
+        return self
+
+
+class Member:
+    """A member of a room over a real socket, whose other end nobody reads."""
+
+    codec = FRAME_CODEC
+
+    def __init__(self, frames: FrameWriter) -> None:
+        self.write = DirectWriter(frames, None, 1 << 20, Waits(), None).write  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_traces() -> None:
+    """Counting needs the interpreter's one trace function for itself."""
+    assert sys.gettrace() is None
+
+
+@asynccontextmanager
+async def full_room() -> AsyncIterator[tuple[Fanout, list[socket.socket]]]:
+    """A fan-out to one room of `MEMBERS`."""
+    loop = asyncio.get_running_loop()
+    rooms: Rooms[Any] = Rooms(lambda _: RoomOptions())
+    transports, ends = [], []
+    for _ in range(MEMBERS):
+        here, there = socket.socketpair()
+        transport, _protocol = await loop.create_connection(asyncio.Protocol, sock=here)
+        frames = FrameWriter(None)  # type: ignore[arg-type]
+        frames._attach(transport)
+        frames._state = State.OPEN
+        rooms.join("room", Member(frames))
+        transports.append(transport)
+        ends.append(there)
+    try:
+        yield Fanout(rooms, Stats()), ends
+    finally:
+        for transport in transports:
+            transport.abort()
+        for end in ends:
+            end.close()
+
+
+def burst(fanout: Fanout, count: int) -> Callable[[], None]:
+    """Publish so many messages in one turn, and write them."""
+    publications = [Publication("room", "x" * 128, 0.0) for _ in range(count)]
+
+    def publish() -> None:
+        for publication in publications:
+            fanout.deliver(publication)
+        fanout.flush()
+
+    return publish
+
+
+async def test_a_delivery_costs_few_instructions_and_one_system_call() -> None:
+    async with full_room() as (fanout, ends):
+        cost = Cost().of(burst(fanout, 1))
+        assert all(len(end.recv(1 << 16)) == 132 for end in ends)
+    print(f"per delivery: {cost.instructions / MEMBERS} instructions, {cost.calls / MEMBERS} calls")
+    assert cost.instructions / MEMBERS <= 115
+    assert cost.calls / MEMBERS <= 4
+
+
+async def test_a_burst_is_one_write_for_each_member() -> None:
+    async with full_room() as (fanout, ends):
+        cost = Cost().of(burst(fanout, 64))
+        assert all(len(end.recv(1 << 16)) == 64 * 132 for end in ends)
+    deliveries = 64 * MEMBERS
+    print(f"per delivery: {cost.instructions / deliveries} instructions, {cost.calls / deliveries} calls")
+    assert cost.instructions / deliveries <= 4.1
+    assert cost.calls / deliveries <= 0.17
+
+
+def test_a_small_message_is_parsed_in_few_instructions() -> None:
+    mask = os.urandom(4)
+    payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(b"x" * 100))
+    frame = bytes((0x81, 0x80 | 100)) + mask + payload
+    parser = FrameParser(65_536)
+    got: list[Any] = []
+    cost = Cost().of(lambda: got.extend(parser.feed(frame)))
+    assert got == ["x" * 100]
+    print(f"per message: {cost.instructions} instructions, {cost.calls} calls")
+    assert cost.instructions <= 130
+    assert cost.calls <= 12
