@@ -9,6 +9,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 UVICORN = (sys.executable, "-m", "uvicorn")
@@ -34,6 +37,11 @@ class ServerProcess:
     def ws(self, path: str) -> str:
         """The URL of a WebSocket route."""
         return f"ws://127.0.0.1:{self.port}{path}"
+
+    def http(self, **options: Any) -> httpx.AsyncClient:
+        """A client for its HTTP routes."""
+        # Without TLS there are no certificates to load, which would take longer than the requests.
+        return httpx.AsyncClient(base_url=self.origin, verify=False, **options)
 
     def log(self) -> str:
         """What it has printed so far."""

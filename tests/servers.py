@@ -20,11 +20,10 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
 COMMANDS = {
-    "uvicorn": "uvicorn {app} --host 127.0.0.1 --port {port} --log-level warning",
-    "hubbub": "uvicorn {app} --host 127.0.0.1 --port {port} --log-level warning"
-    " --ws hubbub.uvicorn:WebSocketProtocol",
+    "uvicorn": "uvicorn {app} --host 127.0.0.1 --port {port}",
+    "hubbub": "uvicorn {app} --host 127.0.0.1 --port {port} --ws hubbub.uvicorn:WebSocketProtocol",
     "hypercorn": "hypercorn {app} --bind 127.0.0.1:{port}",
-    "granian": "granian {app} --interface asgi --host 127.0.0.1 --port {port} --log-level warning",
+    "granian": "granian {app} --interface asgi --host 127.0.0.1 --port {port}",
 }
 
 
@@ -68,7 +67,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"{self.kind} did not stop within {STOP_SECONDS} s:\n{self.log}") from None
+            raise AssertionError(
+                f"{self.kind} did not stop within {STOP_SECONDS} s:\n{self.log[-2000:]}"
+            ) from None
 
 
 @contextlib.contextmanager

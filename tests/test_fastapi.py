@@ -4,7 +4,6 @@ import json
 import secrets
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from server_process import ROOT, UVICORN, ServerProcess, running
 from socket_client import UNAUTHORIZED, closed, heard, heard_json, opened, refusal, rejected
@@ -100,7 +99,7 @@ async def test_a_session_is_looked_up(guarded: ServerProcess, path: str) -> None
 
 
 async def test_a_session_is_a_login_over_http(guarded: ServerProcess, token: str) -> None:
-    async with httpx.AsyncClient(base_url=guarded.origin) as http:
+    async with guarded.http() as http:
         assert (await http.get("/who", headers={"Cookie": "sid=known"})).json() == "ada"
         assert (await http.get("/who", headers={"Authorization": f"Bearer {token}"})).json() == "ada"
         assert (await http.get("/who", headers={"Authorization": f"bearer  {token}"})).json() == "ada"
@@ -162,14 +161,14 @@ async def test_an_origin_on_the_list_may_connect_and_one_near_it_may_not(
 
 @pytest.mark.parametrize("path", ["/off", "/empty"])
 async def test_without_a_key_everybody_is_refused(guarded: ServerProcess, path: str) -> None:
-    async with httpx.AsyncClient(base_url=guarded.origin) as http:
+    async with guarded.http() as http:
         for headers in ({}, {"X-API-Key": ""}, {"X-API-Key": "None"}, {"Authorization": "apikey"}):
             assert (await http.get(path, headers=headers)).status_code == 403
 
 
 async def test_a_key_may_have_any_characters(guarded: ServerProcess) -> None:
     key = "clé-0123456789-0123456789-0123456789"
-    async with httpx.AsyncClient(base_url=guarded.origin) as http:
+    async with guarded.http() as http:
         for name, prefix in (("X-API-Key", ""), ("Authorization", "apikey ")):
             answer = await http.get("/keyed", headers={name: (prefix + key).encode()})
             assert answer.status_code == 200

@@ -138,7 +138,11 @@ class Tickets:
         self._ttl = ttl
 
     def issue(self, user: User, origin: str | None = None) -> str:
-        """A ticket for the user; with an origin it works only for pages from there."""
+        """A ticket for the user; with an origin it works only for pages from there.
+
+        Raises:
+            ValueError: if the user's claims are too large for a ticket of 8 KiB.
+        """
         now = time.time()
         until = now + self._ttl if user.expires_at is None else min(now + self._ttl, user.expires_at)
         payload = {
@@ -149,7 +153,10 @@ class Tickets:
             "until": user.expires_at,
             "origin": origin,
         }
-        return jwt.encode(payload, self._key, "HS256")
+        ticket = jwt.encode(payload, self._key, "HS256")
+        if len(ticket) > MAX_TOKEN_BYTES:
+            raise ValueError("The user's claims are too large for a ticket")
+        return ticket
 
     async def redeem(self, ticket: str, origin: str | None = None) -> User:
         """The user a ticket was made for, the first time.

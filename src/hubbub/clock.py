@@ -9,12 +9,13 @@ from hubbub.core.timers import Timer, Timers
 class Clock:
     """Runs actions at their time, on the running loop. An action that raises is reported to the loop."""
 
-    __slots__ = ("_handle", "_loop", "_timers")
+    __slots__ = ("_due", "_handle", "_loop", "_timers")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._timers = Timers()
-        self._handle: asyncio.TimerHandle | None = None  # for the earliest deadline; None when there is none
+        self._handle: asyncio.Handle | None = None  # for the earliest deadline; None when there is none
+        self._due = 0.0  # that deadline: uvloop's handle does not know it
 
     def now(self) -> float:
         """The loop's time, in seconds."""
@@ -23,7 +24,7 @@ class Clock:
     def at(self, due: float, action: Callable[[], None]) -> Timer:
         """Call `action` once `now()` has reached `due`."""
         timer = self._timers.schedule(due, action)
-        if self._handle is None or due < self._handle.when():
+        if self._handle is None or due < self._due:
             self._arm(due)
         return timer
 
@@ -41,6 +42,7 @@ class Clock:
     def _arm(self, due: float) -> None:
         if self._handle is not None:
             self._handle.cancel()
+        self._due = due
         self._handle = self._loop.call_at(due, self._run)
 
     def _run(self) -> None:

@@ -262,9 +262,13 @@ class Connection:
             code: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455 section 7.4).
             reason: cut at 123 bytes of UTF-8.
         """
+        self.end(code, reason)
+        await self.transport.finish()
+
+    def end(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """`close`, without waiting."""
         self._host.flush()
         self.transport.close(code, reason)
-        await self.transport.finish()
 
     async def finish(self) -> None:
         """Wait until the close frame is out, `Limits.close_timeout` seconds at most."""

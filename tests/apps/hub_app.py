@@ -59,6 +59,11 @@ async def publish(room: str, text: str, count: int = 1) -> dict[str, int]:
     return {"members": hub.room_count(room)}
 
 
+@app.get("/waiting/{room}")
+async def waiting(room: str) -> int:
+    return max((member.transport.buffered for member in hub.members(room)), default=0)
+
+
 @app.websocket("/room/{room:path}")
 async def room(websocket: WebSocket, room: str, name: str = "") -> None:
     async with hub.connection(websocket) as me, me.join(room):
@@ -66,6 +71,12 @@ async def room(websocket: WebSocket, room: str, name: str = "") -> None:
             await hub.broadcast_to_room(room, message)
         if name and me.closed:
             endings[name] = [int(me.closed.code), me.closed.reason]
+
+
+@app.websocket("/both/{first}/{second}")
+async def both(websocket: WebSocket, first: str, second: str) -> None:
+    async with hub.connection(websocket) as me, me.join(first), me.join(second):
+        await me.wait_closed()
 
 
 @app.websocket("/tutorial/{room:path}")

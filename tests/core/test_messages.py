@@ -107,3 +107,17 @@ def test_a_publication_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         publication.payload = "b"  # type: ignore[misc]
     assert msgspec.structs.replace(publication, payload="b").payload == "b"
+
+
+@pytest.mark.parametrize("depth", [64, 65, 500, 100_000])
+def test_json_may_be_nested_64_deep(depth: int) -> None:
+    text = "[" * depth + "]" * depth
+    if depth <= 64:
+        assert from_json(text) is not None
+    else:
+        with pytest.raises(InvalidMessage):
+            from_json(text)
+
+
+def test_wide_json_is_not_taken_for_deep() -> None:
+    assert len(from_json("[" + ",".join(['{"a":[1]}'] * 1_000) + "]")) == 1_000

@@ -4,13 +4,14 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from credentials import Mint
 from server_process import UVICORN, ServerProcess, running
 
 SECRET = secrets.token_urlsafe(32)
 API_KEY = secrets.token_urlsafe(32)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """``uvicorn examples.tutorial.app:app``; fails at the end for a traceback or a secret in the log."""
     environment = {
@@ -36,3 +37,9 @@ def secret() -> str:
 def api_key() -> str:
     """What opens ``POST /admin/broadcast``."""
     return API_KEY
+
+
+@pytest.fixture
+def mint(tutorial: ServerProcess, secret: str) -> Mint:
+    """Makes credentials for the app."""
+    return Mint(tutorial, secret)

@@ -1,83 +1,18 @@
-"""Who gets into the tutorial's app: five ways for a token, origins, the API key. Over stock uvicorn."""
+"""Who gets into the tutorial's app: five ways for a token, how long, and how often. Over stock uvicorn."""
 
 import asyncio
 import json
 import time
 from collections.abc import Callable
-from typing import Any
 
-import httpx
 import jwt
 import pytest
+from credentials import SINGLE, WAYS, Mint, answer_to, show
 from server_process import ServerProcess
 from socket_client import UNAUTHORIZED, closed, heard, heard_json, opened, refusal, rejected
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
-from websockets.typing import Origin
 
-from hubbub.auth import Tickets, Tokens
+from hubbub.auth import Tickets
 from hubbub.core.users import User
-
-WAYS = ("subprotocol", "ticket", "query", "cookie", "first_message")
-SINGLE = {"query": "/ws/query", "first_message": "/ws/secure", "cookie": "/ws/cookie"}
-
-Shown = tuple[str, dict[str, Any], list[str]]
-"""A path, the options of `connect`, and the first messages: one way of showing a token."""
-
-
-def show(way: str, token: str, path: str = "/ws/me") -> Shown:
-    """How a client shows a token."""
-    if way == "subprotocol":
-        return path, {"subprotocols": ["bearer", token]}, []
-    if way == "cookie":
-        return path, {"additional_headers": {"Cookie": f"session={token}"}}, []
-    if way == "first_message":
-        return path, {}, [json.dumps({"token": token})]
-    return f"{path}?{httpx.QueryParams({'ticket' if way == 'ticket' else 'token': token})}", {}, []
-
-
-class Mint:
-    """Makes credentials, good and bad, and sees to it that none may be in the log."""
-
-    def __init__(self, server: ServerProcess, secret: str) -> None:
-        self.server = server
-        self.key = secret
-        self._tokens = Tokens(secret)
-
-    async def ticket(self, user: str = "ada", **headers: str) -> str:
-        """One from ``POST /ticket``, for the bearer of a token."""
-        async with httpx.AsyncClient(base_url=self.server.origin) as http:
-            answer = await http.post(
-                "/ticket", headers={"Authorization": f"Bearer {self.token(user)}", **headers}
-            )
-        assert answer.status_code == 200
-        assert list(answer.json()) == ["ticket"]
-        return self.server.secret(answer.json()["ticket"])
-
-    def token(self, user: str = "ada", **claims: object) -> str:
-        """A valid one, unless the claims make it something else."""
-        payload = {"sub": user, "exp": int(time.time()) + 600, **claims}
-        kept = {name: value for name, value in payload.items() if value is not None}
-        return self.server.secret(jwt.encode(kept, self.key, "HS256"))
-
-    async def credentials(self, way: str, user: str = "ada") -> str:
-        """A token, or a ticket where that is the way."""
-        return await self.ticket(user) if way == "ticket" else self.token(user)
-
-
-@pytest.fixture
-def mint(tutorial: ServerProcess, secret: str) -> Mint:
-    return Mint(tutorial, secret)
-
-
-async def answer_to(server: ServerProcess, shown: Shown) -> tuple[list[str | bytes], int, str]:
-    """All that a client hears, the close code and the reason."""
-    path, options, first = shown
-    async with opened(server, path, **options) as client:
-        for message in first:
-            await client.send(message)
-        return await closed(client)
-
 
 # Let in
 
@@ -283,7 +218,7 @@ async def test_a_socket_opened_with_a_ticket_ends_with_the_token_the_ticket_was_
     tutorial: ServerProcess, mint: Mint
 ) -> None:
     token = mint.token(exp=int(time.time()) - 27)
-    async with httpx.AsyncClient(base_url=tutorial.origin) as http:
+    async with tutorial.http() as http:
         answer = await http.post("/ticket", headers={"Authorization": f"Bearer {token}"})
     ticket = tutorial.secret(answer.json()["ticket"])
     async with opened(tutorial, f"/ws/me?ticket={ticket}") as client:
@@ -340,7 +275,7 @@ async def test_a_ticket_is_bound_to_the_origin_it_was_asked_for_from(
     ids=str,
 )
 async def test_a_ticket_needs_a_login(tutorial: ServerProcess, headers: dict[str, str | bytes]) -> None:
-    async with httpx.AsyncClient(base_url=tutorial.origin) as http:
+    async with tutorial.http() as http:
         answer = await http.post("/ticket", headers=headers)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -349,142 +284,7 @@ async def test_a_ticket_needs_a_login(tutorial: ServerProcess, headers: dict[str
 
 
 async def test_a_cookie_is_a_login_too(tutorial: ServerProcess, mint: Mint) -> None:
-    async with httpx.AsyncClient(base_url=tutorial.origin, cookies={"session": mint.token()}) as http:
+    async with tutorial.http(cookies={"session": mint.token()}) as http:
         answer = await http.post("/ticket")
     assert answer.status_code == 200
     tutorial.secret(answer.json()["ticket"])
-
-
-# Origins
-
-ROUTES = ["/ws", "/ws/client/900", "/ws/room/origins", "/chat/origins", "/ws/alerts"]
-
-
-def foreign(port: int) -> list[str]:
-    """Origins of pages that have no business here, however near they look."""
-    return [
-        f"http://127.0.0.1:{port + 1}",
-        "http://127.0.0.1",
-        f"http://localhost:{port}",
-        f"http://127.0.0.1:{port}.evil.com",
-        f"http://127.0.0.1.evil.com:{port}",
-        f"http://evil127.0.0.1:{port}",
-        f"http://evil.com/?http://127.0.0.1:{port}",
-        f"http://evil.com#127.0.0.1:{port}",
-        f"http://127.0.0.1:{port}@evil.com",
-        f"http://evil.com@127.0.0.1:{port}",
-        f"127.0.0.1:{port}",
-        f"//127.0.0.1:{port}",
-        "http://evil.com",
-        "https://evil.com:443",
-        "null",
-        "",
-        "file://",
-        "*",
-        "http://[::1",
-        "http://127.0.0.1:99999",
-    ]
-
-
-@pytest.mark.parametrize("way", WAYS)
-async def test_a_foreign_page_is_refused_before_the_upgrade_whatever_it_shows(
-    tutorial: ServerProcess, mint: Mint, way: str
-) -> None:
-    path, options, _ = show(way, await mint.credentials(way))
-    for origin in foreign(tutorial.port):
-        assert await rejected(tutorial, path, origin=origin, **options) == 403, origin
-    if way in SINGLE:
-        single, options, _ = show(way, mint.token(), SINGLE[way])
-        assert await rejected(tutorial, single, origin="http://evil.com", **options) == 403
-    # The same credentials are good from home: it was the origin that counted.
-    path, options, first = show(way, await mint.credentials(way))
-    async with opened(tutorial, path, origin=tutorial.origin, **options) as client:
-        for message in first:
-            await client.send(message)
-        assert (await heard_json(client))["type"] == "auth_ok"
-
-
-@pytest.mark.parametrize("path", ROUTES)
-async def test_a_foreign_page_is_refused_where_no_login_is_asked_for_as_well(
-    tutorial: ServerProcess, path: str
-) -> None:
-    for origin in foreign(tutorial.port):
-        assert await rejected(tutorial, path, origin=origin) == 403, origin
-    for home in (tutorial.origin, None):
-        async with opened(tutorial, path, origin=home):
-            pass
-
-
-async def test_the_origin_is_compared_with_the_host_that_was_asked_for(tutorial: ServerProcess) -> None:
-    async def status(origin: str) -> int:
-        url = "ws://chat.example.com/ws"
-        try:
-            async with connect(url, host="127.0.0.1", port=tutorial.port, origin=Origin(origin), proxy=None):
-                return 101
-        except InvalidStatus as refused:
-            return refused.response.status_code
-
-    for origin in ("https://chat.example.com", "http://chat.example.com", "https://chat.example.com:443"):
-        assert await status(origin) == 101
-    for origin in (tutorial.origin, "https://chat.example.com:8443", "https://example.com"):
-        assert await status(origin) == 403
-
-
-# The API key
-
-
-async def alert(tutorial: ServerProcess, **headers: str | bytes) -> int:
-    """The status of a broadcast with these headers."""
-    async with httpx.AsyncClient(base_url=tutorial.origin) as http:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = await http.post("/admin/broadcast", params={"message": "x"}, headers=named)
-    return answer.status_code
-
-
-async def test_the_api_key_is_taken_from_two_headers(tutorial: ServerProcess, api_key: str) -> None:
-    assert await alert(tutorial, X_API_Key=api_key) == 200
-    assert await alert(tutorial, x_api_key=api_key) == 200
-    assert await alert(tutorial, Authorization=f"apikey {api_key}") == 200
-    assert await alert(tutorial, Authorization=f"ApiKey  {api_key}") == 200
-
-
-async def test_anything_else_is_no_api_key(tutorial: ServerProcess, mint: Mint, api_key: str) -> None:
-    wrong: list[dict[str, str | bytes]] = [
-        {},
-        {"X_API_Key": ""},
-        {"X_API_Key": "wrong"},
-        {"X_API_Key": api_key[:-1]},
-        {"X_API_Key": api_key + "x"},
-        {"X_API_Key": api_key.swapcase()},
-        {"X_API_Key": b"\xff\xfe\xe9"},
-        {"X_API_Key": "é".encode()},
-        {"Authorization": "apikey"},
-        {"Authorization": "apikey wrong"},
-        {"Authorization": b"apikey \xff"},
-        {"Authorization": api_key},
-        {"Authorization": f"Bearer {api_key}"},
-        {"Authorization": f"Bearer {mint.token()}"},
-        {"Cookie": f"X-API-Key={api_key}"},
-    ]
-    for headers in wrong:
-        assert await alert(tutorial, **headers) == 401, headers
-
-
-async def test_an_api_key_in_the_url_does_not_count_and_is_not_logged(
-    tutorial: ServerProcess, api_key: str
-) -> None:
-    async with httpx.AsyncClient(base_url=tutorial.origin) as http:
-        for name in ("api_key", "token"):
-            answer = await http.post("/admin/broadcast", params={"message": "x", name: api_key})
-            assert answer.status_code == 401
-
-
-async def test_an_opaque_credential_is_not_logged_either(tutorial: ServerProcess) -> None:
-    for way in WAYS:
-        opaque = tutorial.secret(f"opaque-{way.replace('_', '-')}-credential-0123456789")
-        assert (await answer_to(tutorial, show(way, opaque)))[1] == 1008
-    opaque = tutorial.secret("opaque-authorization-0123456789")
-    headers = {"Authorization": f"Bearer {opaque}", "X-API-Key": opaque}
-    assert await refusal(tutorial, "/ws/query", additional_headers=headers) == (UNAUTHORIZED, 1008)
-    async with httpx.AsyncClient(base_url=tutorial.origin) as http:
-        assert (await http.post(f"/ticket?token={opaque}", headers=headers)).status_code == 401

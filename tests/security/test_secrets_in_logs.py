@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.logging import AccessFormatter
 
@@ -111,6 +111,7 @@ def test_the_access_log_of_uvicorn_keeps_its_five_arguments(path: str) -> None:
     assert OPAQUE not in shown
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_cleaned_and_a_second_time_changes_nothing(text: str) -> None:
     clean = redact(text)

@@ -6,7 +6,7 @@ import pytest
 from server_process import HUBBUB, ServerProcess, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server as the command starts it; fails at the end for a traceback in the log."""
     command = [*HUBBUB, "serve", "--log-level", "trace", "--drain", "0"]

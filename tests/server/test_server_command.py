@@ -144,7 +144,7 @@ async def test_a_signal_ends_it_within_seconds_with_sockets_open(
             quiet.transport.pause_reading()
             stopped = asyncio.create_task(asyncio.to_thread(server.stop, with_signal))
             codes = {(await closed(ada))[1], (await closed(other))[1]}
-            seconds = await stopped
+            await stopped  # which fails when it takes too long
+            quiet.transport.abort()
         assert codes <= {1001, 1012}, "told to come back, not cut off"
-        assert seconds < 10
         assert server.process.returncode in (0, -with_signal)

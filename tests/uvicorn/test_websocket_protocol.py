@@ -1,16 +1,16 @@
-"""What the protocol class does on a real socket beyond the plain conversation: ends, limits, flow control."""
+"""What the protocol class does on a real socket beyond the plain conversation: ends and limits."""
 
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn_servers import after_accept, echo, frame_of, running
 from uvicorn_servers import eventually as poll
-from uvicorn_servers import frame_of
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from hubbub.uvicorn import SocketLimits, WebSocketProtocol
@@ -25,24 +25,6 @@ class QuickProtocol(WebSocketProtocol):
     __slots__ = ()
 
     limits = SocketLimits(close_timeout=0.3, shutdown_timeout=0.3)
-
-
-async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    await receive()
-    await send({"type": "websocket.accept"})
-    while (event := await receive())["type"] == "websocket.receive":
-        await send({**event, "type": "websocket.send"})
-
-
-def after_accept(action: Callable[[Any, Any], Any]) -> Any:
-    """Return an app that accepts and then does `action(receive, send)`."""
-
-    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        await action(receive, send)
-
-    return app
 
 
 # How it ends
@@ -181,16 +163,16 @@ async def test_after_the_disconnect_receive_raises_instead_of_waiting_for_ever(s
 # Limits
 
 
-async def test_a_violation_closes_with_its_code_while_the_client_still_sends(serve: Any) -> None:
+async def test_a_violation_closes_with_its_code_while_the_client_still_sends(
+    serve: Any, raw_client: Any
+) -> None:
     server = serve(echo, ws_max_size=1_000)
-    async with connect(server.url, compression=None) as client:
-        await client.send(b"x" * 1_000)
-        assert await client.recv() == b"x" * 1_000
-        # More than any socket buffer holds: the library is still writing when the close frame comes.
-        with pytest.raises(ConnectionClosed):
-            await client.send(b"x" * 30_000_000)
-            await client.recv()
-        assert (client.close_code, client.close_reason) == (1009, "over 1000 bytes")
+    client = await raw_client(server.port)
+    await client.upgrade()
+    # More than any socket buffer holds: the client is still writing when the close frame comes.
+    sending = asyncio.create_task(client.send(frame_of(0x82, b"x" * 30_000_000)))
+    assert await client.closed() == (1009, "over 1000 bytes")
+    await asyncio.wait_for(sending, 10)
 
 
 @pytest.mark.parametrize("payload", [b"", b"x"])
@@ -262,187 +244,29 @@ async def test_bad_input_leaves_one_line_and_no_traceback(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-# Keepalive
+# Places
 
 
-@LOOPS
-async def test_a_client_that_answers_no_ping_is_closed_1011(serve: Any, raw_client: Any, loop: str) -> None:
-    server = serve(echo, ws_ping_interval=0.1, ws_ping_timeout=0.2, loop=loop)
-    client = await raw_client(server.port)
-    await client.upgrade()
-    assert (await client.frame())[0] == 0x89
-    assert await client.frame() == (0x88, b"\x03\xf3keepalive ping timeout")
-    await client.ended(5)
-
-
-async def test_a_client_that_answers_pings_stays(serve: Any, raw_client: Any) -> None:
-    server = serve(echo, ws_ping_interval=0.05, ws_ping_timeout=0.3)
-    client = await raw_client(server.port)
-    await client.upgrade()
-    for _ in range(12):
-        first, payload = await client.frame()
-        assert first == 0x89
-        await client.send(frame_of(0x8A, b"unasked") + frame_of(0x8A, payload))
-    await client.send(frame_of(0x81, b"here"))
-    while (frame := await client.frame())[0] == 0x89:
-        await client.send(frame_of(0x8A, frame[1]))
-    assert frame == (0x81, b"here")
-
-
-async def test_without_a_ping_timeout_nobody_is_cut_off(serve: Any, raw_client: Any) -> None:
-    server = serve(echo, ws_ping_interval=0.05, ws_ping_timeout=None)
-    client = await raw_client(server.port)
-    await client.upgrade()
-    for _ in range(6):
-        assert (await client.frame())[0] == 0x89
-    (connection,) = server.state.connections
-    assert len(connection._pending) == 1
-
-
-@LOOPS
-async def test_a_client_that_stops_reading_is_cut_off_although_much_is_buffered(
-    serve: Any, loop: str
-) -> None:
-    outcome: list[str] = []
-
-    async def flood(receive: Any, send: Any) -> None:
-        try:
-            while True:
-                await send({"type": "websocket.send", "bytes": b"x" * 65_536})
-        except OSError as error:
-            outcome.append(type(error).__name__)
-            raise
-
-    server = serve(after_accept(flood), ws_ping_interval=0.2, ws_ping_timeout=0.2, loop=loop)
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1_024)
-    writer.write(
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    await reader.readuntil(b"\r\n\r\n")
-    await poll(lambda: outcome == ["ClientDisconnected"], "the flood is stopped", 5)
-    await poll(server.is_empty, "the connection is gone", 5)
-    writer.close()
-
-
-async def test_an_app_that_does_not_read_keeps_a_healthy_client(serve: Any) -> None:
-    go = asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def busy(receive: Any, send: Any) -> None:
-        loops.append(asyncio.get_running_loop())
-        await go.wait()
-        received = [await receive() for _ in range(200)]
-        await send({"type": "websocket.send", "text": received[-1]["text"]})
+async def test_forwarded_headers_of_a_trusted_proxy_are_believed(serve: Any) -> None:
+    async def tell(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": f"{scope['scheme']} {scope['client'][0]}"})
         await receive()
 
-    server = serve(after_accept(busy), ws_ping_interval=0.1, ws_ping_timeout=0.2)
-    async with connect(server.url, ping_interval=None) as client:
-        for number in range(200):
-            await client.send(str(number))
-        await asyncio.sleep(1)  # three times what an unanswered ping may take
-        loops[0].call_soon_threadsafe(go.set)
-        assert await asyncio.wait_for(client.recv(), 10) == "199"
+    server = serve(tell, proxy_headers=True, forwarded_allow_ips="127.0.0.1")
+    headers = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    async with connect(server.url, additional_headers=headers) as client:
+        assert await client.recv() == "wss 203.0.113.7"
 
 
-# Flow control
-
-
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no Unix sockets")
 @LOOPS
-async def test_reading_pauses_when_the_app_lags_and_nothing_is_lost(
-    serve: Any, raw_client: Any, loop: str
-) -> None:
-    go = asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def lag(receive: Any, send: Any) -> None:
-        loops.append(asyncio.get_running_loop())
-        await go.wait()
-        count = 0
-        while (event := await receive())["type"] == "websocket.receive":
-            assert int(event["text"][:6]) == count
-            count += 1
-        await send({"type": "websocket.close"})
-
-    server = serve(after_accept(lag), loop=loop, ws_max_queue=8)
-    client = await raw_client(server.port)
-    await client.upgrade()
-    total = 20_000
-    stream = b"".join(frame_of(0x81, b"%06d%0994d" % (number, 0)) for number in range(total))
-    sending = asyncio.create_task(client.send(stream + frame_of(0x88, b"\x03\xe8")))
-    await poll(lambda: bool(loops), "the app runs")
-    done, _ = await asyncio.wait({sending}, timeout=0.5)
-    assert not done, "20 MB went into a server whose app reads nothing"
-    (connection,) = server.state.connections
-    assert len(connection._queue) <= 8 + 64
-    loops[0].call_soon_threadsafe(go.set)
-    await asyncio.wait_for(sending, 20)
-    assert await client.closed() == (1000, "")
-
-
-@LOOPS
-async def test_send_waits_while_the_client_does_not_read(serve: Any, raw_client: Any, loop: str) -> None:
-    sent: list[int] = []
-
-    async def flood(receive: Any, send: Any) -> None:
-        for number in range(400):
-            await send({"type": "websocket.send", "bytes": number.to_bytes(2, "big") * 32_768})
-            sent.append(number)
-
-    server = serve(after_accept(flood), loop=loop)
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-    sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", server.port))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=1_024)
-    client = type(await raw_client(server.port))(reader, writer)
-    await client.upgrade()
-    previous = -1
-    while previous != len(sent) or not sent:  # until it stands still
-        previous = len(sent)
-        await asyncio.sleep(0.2)
-    assert len(sent) < 400
-    (connection,) = (one for one in server.state.connections if isinstance(one, WebSocketProtocol))
-    assert connection.paused
-    assert connection.buffered() < 1_000_000
-    for number in range(400):
-        first, payload = await client.frame()
-        assert (first, payload) == (0x82, number.to_bytes(2, "big") * 32_768)
-    assert (await client.frame())[0] == 0x88
-    client.close()
-
-
-async def test_a_cancelled_receive_loses_nothing(serve: Any) -> None:
-    async def impatient(receive: Any, send: Any) -> None:
-        count = 0
-        while count < 500:
-            task = asyncio.ensure_future(receive())
-            await asyncio.sleep(0)
-            if not task.done():
-                asyncio.get_running_loop().call_soon(task.cancel)
-            try:
-                event = await task
-            except asyncio.CancelledError:
-                continue
-            assert event["text"] == str(count)
-            count += 1
-        await send({"type": "websocket.send", "text": "all"})
-
-    server = serve(after_accept(impatient))
-    async with connect(server.url) as client:
-        for number in range(500):
-            await client.send(str(number))
-        assert await asyncio.wait_for(client.recv(), 20) == "all"
-
-
-async def test_two_tasks_may_receive(serve: Any) -> None:
-    async def two(receive: Any, send: Any) -> None:
-        events = await asyncio.gather(receive(), receive())
-        await send({"type": "websocket.send", "text": " ".join(sorted(event["text"] for event in events))})
-        await receive()
-
-    server = serve(after_accept(two))
-    async with connect(server.url) as client:
-        await client.send("a")
-        await client.send("b")
-        assert await asyncio.wait_for(client.recv(), 10) == "a b"
+async def test_a_unix_socket_works_the_same_way(tmp_path: Path, loop: str) -> None:
+    path = str(tmp_path / "socket")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    with running(echo, listener, loop=loop):
+        async with unix_connect(path, "ws://localhost/") as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"

@@ -21,7 +21,7 @@ OURS = "hubbub.uvicorn:WebSocketProtocol"
 class Server:
     """uvicorn in a thread, with its own event loop. `state` is uvicorn's ServerState."""
 
-    def __init__(self, app: Any, **options: Any) -> None:
+    def __init__(self, app: Any, listener: socket.socket | None = None, **options: Any) -> None:
         options = {
             "ws": OURS,
             "http": "httptools",
@@ -33,8 +33,8 @@ class Server:
         self.config = uvicorn.Config(app, log_config=None, **options)
         self.server = uvicorn.Server(self.config)
         self.state = self.server.server_state
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.socket.getsockname()[1]
+        self.socket = listener or socket.create_server(("127.0.0.1", 0))
+        self.port: int = 0 if listener else self.socket.getsockname()[1]
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
 
     @property
@@ -73,8 +73,8 @@ async def eventually(condition: Callable[[], bool], what: str, seconds: float = 
 
 
 @contextmanager
-def running(app: Any, **options: Any) -> Iterator[Server]:
-    server = Server(app, **options)
+def running(app: Any, listener: socket.socket | None = None, **options: Any) -> Iterator[Server]:
+    server = Server(app, listener, **options)
     server.start()
     try:
         yield server
@@ -177,3 +177,21 @@ def frame_of(first: int, payload: bytes = b"") -> bytes:
     else:
         length = b"\xff" + size.to_bytes(8, "big")
     return bytes((first,)) + length + bytes(4) + payload
+
+
+async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({**event, "type": "websocket.send"})
+
+
+def after_accept(action: Callable[[Any, Any], Any]) -> Any:
+    """Return an app that accepts and then does `action(receive, send)`."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await action(receive, send)
+
+    return app

@@ -10,6 +10,7 @@ from hubbub.asgi.events import Event, Send
 from hubbub.asgi.frames import FRAME_CODEC, FrameBatch, FrameWriter
 from hubbub.asgi.interrupt import Interrupted, Waits
 from hubbub.asgi.listener import Listener
+from hubbub.asgi.pump import begin
 from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer
 from hubbub.core.outbox import Outbox, Outgoing
 
@@ -50,7 +51,7 @@ class DirectWriter:
         self._listener = listener
         self._outbox: Outbox[bytes] | None = None  # None until the server pauses for the first time
         self._resumed: asyncio.Event | None = None  # set when nothing waits in the outbox any more
-        self._closing: asyncio.Task[None] | None = None  # sends the close event; None while open
+        self._closing: asyncio.Future[None] | None = None  # sends the close event; None while none waits
         self._lost: Disconnected | None = None  # how the connection ended; None while open
         self.busy_since: float | None = None  # loop time of the last progress of a client that is behind
 
@@ -99,7 +100,11 @@ class DirectWriter:
             return
         if discard and self._outbox is not None:
             self._outbox.clear()
-        self._closing = asyncio.get_running_loop().create_task(self._close(event))
+        # In a task begin now, not at the end of the turn: a handler that returns takes the socket with it.
+        closing = self._close(event)
+        rest = closing if asyncio.current_task() is None else begin(closing)
+        if rest is not None:
+            self._closing = asyncio.ensure_future(rest)
 
     async def drained(self, seconds: float) -> None:
         """Wait until the close event is with the server, so many seconds at most."""

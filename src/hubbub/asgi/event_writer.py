@@ -109,6 +109,9 @@ class EventWriter:
             self._outbox.clear()
         self._outbox.put(Outgoing(event, 0))
         self._closing = True
+        if asyncio.current_task() is not None:
+            # Now, and not at the end of the turn: a handler that returns next takes the socket with it.
+            self.advance()
         self._go_on()
 
     async def drained(self, seconds: float) -> None:
@@ -129,6 +132,7 @@ class EventWriter:
         self._outbox.clear()
         if self._rest is not None and self._rest is not asyncio.current_task():
             self._rest.cancel()
+            self._rest = self.busy_since = None  # a task that has not begun yet cannot say so itself
         self._go_on()
 
     def advance(self) -> None:

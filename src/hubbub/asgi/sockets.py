@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from hubbub.asgi.errors import SocketRefused
+from hubbub.asgi.errors import SocketDisconnected, SocketRefused
 from hubbub.asgi.events import Event, header
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
 from hubbub.asgi.transport import WebSocketTransport
-from hubbub.core.errors import CloseCode, Disconnected, OriginRefused, WrongMessageType
+from hubbub.core.errors import CloseCode, Disconnected, OriginRefused
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Payload
 from hubbub.core.origins import Origins
@@ -36,6 +36,10 @@ class Endpoint(Protocol):
 
     async def close(self, code: int, reason: str) -> None:
         """Close; a second time does nothing."""
+        ...
+
+    def end(self, code: int, reason: str) -> None:
+        """Close without waiting; a second time does nothing."""
         ...
 
     async def finish(self) -> None:
@@ -102,11 +106,23 @@ def transport(websocket: WebSocket, limits: Limits, listener: Listener, pump: Pu
 
 
 class _ReceiveEvent(dict[str, Any]):
-    """Text where a route wants bytes, or the other way round, closes with 1003 and not with a KeyError."""
+    """Text where a route wants bytes, or the other way round, ends in 1003 and not in a KeyError.
+
+    The route sees a `WebSocketDisconnect`, which it is ready for, and can do what it does at the end.
+    """
+
+    def __init__(self, payload: Payload, endpoint: Endpoint) -> None:
+        super().__init__({"type": "websocket.receive", _key(payload): payload})
+        self._endpoint = endpoint
 
     def __missing__(self, key: str) -> Any:
-        expected = "binary" if key == "bytes" else "text"
-        raise SocketRefused(WrongMessageType(f"Expected a {expected} message"))
+        reason = f"Expected a {'binary' if key == 'bytes' else 'text'} message"
+        self._endpoint.end(CloseCode.UNSUPPORTED_DATA, reason)
+        raise SocketDisconnected(CloseCode.UNSUPPORTED_DATA, reason)
+
+
+def _key(payload: Payload) -> str:
+    return "bytes" if isinstance(payload, bytes) else "text"
 
 
 def lead_through(websocket: WebSocket, endpoint: Endpoint) -> None:
@@ -122,8 +138,7 @@ def lead_through(websocket: WebSocket, endpoint: Endpoint) -> None:
         except Disconnected as error:
             await endpoint.finish()
             return {"type": "websocket.disconnect", "code": int(error.code), "reason": error.reason}
-        name = "bytes" if isinstance(payload, bytes) else "text"
-        return _ReceiveEvent({"type": "websocket.receive", name: payload})
+        return _ReceiveEvent(payload, endpoint)
 
     async def send(event: Event) -> None:
         if event["type"] == "websocket.close":

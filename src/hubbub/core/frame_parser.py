@@ -225,7 +225,7 @@ class FrameParser:
         size = len(chunk)
         piece = apply_mask(chunk, self._mask)
         if self._decoder is not None:
-            _check_utf8(self._decoder, piece, final=False)
+            _check_utf8(self._decoder, piece)
         assert self._message is not None
         self._message += piece
         self._remaining -= size
@@ -240,9 +240,7 @@ class FrameParser:
         if not self._final:
             return
         assert self._message is not None
-        if self._decoder is not None:
-            _check_utf8(self._decoder, b"", final=True)
-            self._decoder = None
+        self._decoder = None
         payload = bytes(self._message)
         if self._deflated:
             assert self._inflate is not None
@@ -277,9 +275,9 @@ def _decode(payload: bytes) -> str:
         raise FrameError(CloseCode.INVALID_PAYLOAD, "invalid UTF-8") from None
 
 
-def _check_utf8(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool) -> None:
+def _check_utf8(decoder: codecs.IncrementalDecoder, piece: bytes) -> None:
     try:
-        decoder.decode(piece, final)
+        decoder.decode(piece)
     except UnicodeDecodeError:
         raise FrameError(CloseCode.INVALID_PAYLOAD, "invalid UTF-8") from None
 

@@ -1,12 +1,15 @@
 """What travels: payloads, publications, and the rule that turns any Python value into a payload."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from hubbub.core.errors import InvalidMessage, WrongMessageType
 from hubbub.core.positions import Position
+
+MAX_JSON_DEPTH: Final = 64
+"""How deep the JSON of a client may be nested."""
 
 Payload: TypeAlias = str | bytes
 """The content of one message: `str` goes out as a text frame, `bytes` as a binary frame."""
@@ -88,14 +91,32 @@ def from_json(payload: Payload) -> Any:
 
     Raises:
         WrongMessageType: if the message is binary.
-        InvalidMessage: if it is not valid JSON, or nested too deeply to be decoded.
+        InvalidMessage: if it is not valid JSON, or nested more than `MAX_JSON_DEPTH` deep.
     """
     if isinstance(payload, bytes):
         raise WrongMessageType("Expected a text message with JSON")
     try:
-        return msgspec.json.decode(payload)
+        value = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidMessage("Invalid JSON") from error
+    if payload.count("[") + payload.count("{") > MAX_JSON_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def _check_depth(value: object) -> None:
+    level = _containers([value])
+    for _ in range(MAX_JSON_DEPTH):
+        level = _containers(
+            item for one in level for item in (one.values() if isinstance(one, dict) else one)
+        )
+        if not level:
+            return
+    raise InvalidMessage("JSON nested too deeply")
+
+
+def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def payload_bytes(payload: Payload) -> int:

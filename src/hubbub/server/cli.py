@@ -79,10 +79,13 @@ def serve(host: str, port: int, drain: float, log_level: str, broker: str, origi
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"Hubbub {hubbub.__version__}")
-    for name, path in PAGES:
-        click.echo(f"  {name:9} http://{shown}:{port}{path}")
-    _run(app, RunOptions(host=host, port=port, drain=drain, log_level=log_level))
+
+    def announce(bound: int) -> None:
+        click.echo(f"Hubbub {hubbub.__version__}")
+        for name, path in PAGES:
+            click.echo(f"  {name:9} http://{shown}:{bound}{path}")
+
+    _run(app, RunOptions(host=host, port=port, drain=drain, log_level=log_level), announce)
 
 
 @main.command()
@@ -125,9 +128,9 @@ def run(
     )
 
 
-def _run(app: Any, options: RunOptions) -> None:
+def _run(app: Any, options: RunOptions, announce: Callable[[int], None] = lambda port: None) -> None:
     try:
-        status = run_app(app, options)
+        status = run_app(app, options, announce)
     except (ImportFromStringError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from error
     if status:

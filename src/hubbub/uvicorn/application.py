@@ -116,9 +116,13 @@ class ApplicationSide(Closing):
             if message["type"] == "websocket.send":
                 data = message.get("bytes")
                 if data is None:
-                    self._send_data(_TEXT, message["text"].encode())
+                    opcode, data = _TEXT, message["text"].encode()
                 else:
-                    self._send_data(_BINARY, data)
+                    opcode = _BINARY
+                if self._window_bits:
+                    self._write(encode_compressed_frame(opcode, data, self._window_bits))
+                else:
+                    self._write(encode_frame(opcode, data))
             elif message["type"] == "websocket.close":
                 self._closed_by_app = True
                 self._start_close(message.get("code", 1000), message.get("reason") or "")
@@ -134,12 +138,6 @@ class ApplicationSide(Closing):
             )
         elif message["type"] != "websocket.close":
             raise ClientDisconnected
-
-    def _send_data(self, opcode: int, data: bytes) -> None:
-        if self._window_bits:
-            self._write(encode_compressed_frame(opcode, data, self._window_bits))
-        else:
-            self._write(encode_frame(opcode, data))
 
     def _answer(self, message: Message) -> None:
         """The app's first message: accept, refuse, or the start of an HTTP response of its own."""

@@ -30,6 +30,15 @@ _HEADER_NAME: Final = re.compile(_TOKEN)
 _HEADER_VALUE: Final = re.compile(rb"[^\x00\r\n]*")
 _TARGET: Final = re.compile(rb"[\x21-\x7e]+")
 _AUTHORITY: Final = re.compile(rb"(?i:https?|wss?)://[^/?#]*")
+_SHARED_NAMES: Final = {
+    # One object for all connections: half a kilobyte less for each of them.
+    name: name
+    for name in (
+        b"host connection pragma cache-control user-agent upgrade origin cookie authorization "
+        b"accept-encoding accept-language sec-websocket-version sec-websocket-key sec-websocket-extensions "
+        b"sec-websocket-protocol x-forwarded-for x-forwarded-proto x-real-ip"
+    ).split()
+}
 
 
 class HandshakeError(Exception):
@@ -122,7 +131,7 @@ def _read_headers(block: bytes) -> list[tuple[bytes, bytes]]:
     headers = []
     for line in lines[:-1]:
         name, _, value = line.partition(b":")
-        headers.append((name.lower(), value.strip(b" \t")))
+        headers.append((_SHARED_NAMES.get(name) or name.lower(), value.strip(b" \t")))
     return headers
 
 

@@ -1,6 +1,8 @@
 """Running an app on uvicorn as it should run with a hub: our protocol classes, limits and drain."""
 
 import logging
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +10,7 @@ from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.server import Server
 from uvicorn.supervisors import ChangeReload, Multiprocess, multiprocess
 
+from hubbub.core.errors import ConfigurationError
 from hubbub.core.limits import Limits
 from hubbub.uvicorn.drain import DrainingServer
 
@@ -74,26 +77,52 @@ def configure(app: Any, options: RunOptions) -> Config:
     )
 
 
-def run(app: Any, options: RunOptions) -> int:
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. What comes before the app has started waits in its queue.
+
+    Raises:
+        ConfigurationError: if the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        bound = socket.create_server((host, port), family=family, backlog=2_048)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {host} port {port}: {error.strerror}") from error
+    bound.set_inheritable(True)
+    shown = f"[{host}]" if ":" in host else host
+    logging.getLogger("uvicorn.error").info(
+        "Listening on %s port %d (Ctrl-C to stop)", shown, bound.getsockname()[1]
+    )
+    return bound
+
+
+def run(app: Any, options: RunOptions, announce: Callable[[int], None] = lambda port: None) -> int:
     """Serve until a signal comes; return the exit status.
 
     Args:
         app: an ASGI app, or its import string, which several workers and reload need.
         options: how.
+        announce: called with the port once it is bound.
+
+    Raises:
+        ConfigurationError: if the address cannot be bound.
     """
     config = configure(app, options)
+    if not (config.should_reload or config.workers > 1):
+        config.load_app()
+    bound = bind(options.host, options.port)
+    announce(bound.getsockname()[1])
     if config.should_reload:
         # Whoever saves a file wants to see the change now.
         server: Server = DrainingServer(config, window=0)
-        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        ChangeReload(config, target=server.run, sockets=[bound]).run()
         return 0
     if config.workers > 1:
-        Workers(config, sockets=[config.bind_socket()]).run()
+        Workers(config, sockets=[bound]).run()
         return 0
-    config.load_app()
     server = DrainingServer(config, options.drain)
     try:
-        server.run()
+        server.run(sockets=[bound])
     except KeyboardInterrupt:
         logging.getLogger("uvicorn.error").debug("interrupted")
     return 0 if server.started else STARTUP_FAILURE

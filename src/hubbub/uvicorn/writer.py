@@ -28,6 +28,7 @@ class State(Enum):
 
 _OPEN: Final = State.OPEN
 _NO_DESCRIPTOR: Final = -1
+_write_to_descriptor: Final = os.write
 
 
 class FrameWriter(asyncio.Protocol):
@@ -102,7 +103,7 @@ class FrameWriter(asyncio.Protocol):
             and not transport.get_write_buffer_size()
         ):
             try:
-                written = os.write(self._descriptor, data)
+                written = _write_to_descriptor(self._descriptor, data)
             except OSError:  # full, or broken: the transport finds out which
                 written = 0
             if written == len(data):
