@@ -1,7 +1,7 @@
 """Fan-out: encoded once, written once per turn."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -35,18 +35,28 @@ class Codec:
     def join(self, items: list[Outgoing[Any]]) -> tuple[Any, ...]:
         return tuple(item.frame for item in items)
 
+    def deliver(self, members: Mapping["Member", Any], batch: Any) -> list[tuple["Member", int]]:
+        return [(member, 1) for member, handle in list(members.items()) if not handle(batch)]
+
 
 class Member:
     """Keeps what is written to it; may do something when it is."""
 
     def __init__(self, codec: Codec, react: Callable[["Member"], None] = lambda me: None) -> None:
         self.codec = codec
+        self.full = False  # takes only a part
         self.got: list[tuple[Any, ...]] = []
         self._react = react
 
-    def write(self, batch: tuple[Any, ...]) -> None:
-        self.got.append(batch)
+    def handle(self, batch: tuple[Any, ...]) -> bool:
+        """Take it, whole or in part."""
+        self.got.append(batch[:1] if self.full else batch)
         self._react(self)
+        return not self.full
+
+    def write_rest(self, batch: tuple[Any, ...], written: int) -> None:
+        """Take what was left."""
+        self.got.append(("the rest", *batch[written:]))
 
 
 class Stage:
@@ -104,6 +114,21 @@ async def test_a_member_that_leaves_while_the_room_is_written_harms_nobody(stage
         stage.publish("r", payload)
         await turns(2)
     assert (first.got, second.got) == ([("a",)], [("a",), ("b",)])
+
+
+async def test_a_member_that_takes_only_a_part_gets_the_rest_before_anything_else(stage: Stage) -> None:
+    codec = Codec()
+    slow, fast = Member(codec), Member(codec)
+    slow.full = True
+    for member in (slow, fast):
+        stage.rooms.join("r", member)
+    stage.publish("r", "a")
+    stage.publish("r", "b")
+    stage.fanout.flush()
+    stage.publish("r", "c")
+    stage.fanout.flush()
+    assert fast.got == [("a", "b"), ("c",)]
+    assert slow.got == [("a",), ("the rest", "b"), ("c",), ("the rest",)]
 
 
 async def test_a_turn_is_full_at_its_bound_and_empty_after_it(stage: Stage) -> None:

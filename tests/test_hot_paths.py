@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from hubbub.asgi.direct_writer import DirectWriter
-from hubbub.asgi.frames import FRAME_CODEC
 from hubbub.asgi.interrupt import Waits
 from hubbub.core.frame_parser import FrameParser
 from hubbub.core.messages import Publication
@@ -62,10 +61,10 @@ class Cost:
 class Member:
     """A member of a room over a real socket, whose other end nobody reads."""
 
-    codec = FRAME_CODEC
-
     def __init__(self, frames: FrameWriter) -> None:
-        self.write = DirectWriter(frames, None, 1 << 20, Waits(), None).write  # type: ignore[arg-type]
+        writer = DirectWriter(frames, None, 1 << 20, Waits(), None)  # type: ignore[arg-type]
+        self.codec = writer.codec
+        self.handle = writer.handle
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,10 @@ class Host(Protocol):
         """The connection has ended."""
         ...
 
+    def regroup(self, member: "Connection") -> None:
+        """The connection is written to in another way."""
+        ...
+
     def slow(self, member: "Connection") -> None:
         """The connection's outbox is full."""
         ...
@@ -138,6 +142,15 @@ class Connection:
     def write(self) -> Callable[[Any], None]:
         """Queues what the codec joined, without waiting. A client that is too slow for it is closed 1013."""
         return self.transport.write
+
+    @property
+    def handle(self) -> Any:
+        """What the codec writes to."""
+        return self.transport.handle
+
+    def write_rest(self, batch: Any, written: int) -> None:
+        """Go on with a batch of which the codec could write only so many bytes."""
+        self.transport.write_rest(batch, written)
 
     # Rooms
 
@@ -280,6 +293,10 @@ class Connection:
         """Note the sign of life; keep a pong from the handler."""
         self.pulse.beat()
         return not (self.heartbeat and payload in PONGS)
+
+    def regrouped(self) -> None:
+        """The codec and the handle have changed."""
+        self._host.regroup(self)
 
     def slow(self) -> None:
         """More waits for the client than its outbox holds."""

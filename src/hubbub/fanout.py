@@ -5,6 +5,7 @@ is collected and written to each member in one go at the end of the turn; a sing
 """
 
 import asyncio
+from typing import Any
 
 from hubbub.connection import Connection
 from hubbub.core.messages import Publication
@@ -69,13 +70,15 @@ class Fanout:
             return
         room.pending = []
         overflow = room.options.overflow
+        unfinished: list[tuple[Connection, Any, int]] = []
         for codec, members in list(room.groups.items()):
             items = [
                 codec.encode(publication.payload, room=room.name, key=publication.key, overflow=overflow)
                 for publication in publications
             ]
             batch = codec.join(items)
-            # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
-            for write in list(members.values()):
-                write(batch)
             self._stats.delivered += len(items) * len(members)
+            unfinished += [(member, batch, written) for member, written in codec.deliver(members, batch)]
+        # Only now: a member that cannot take everything moves to another group, which would be written again.
+        for member, batch, written in unfinished:
+            member.write_rest(batch, written)

@@ -271,7 +271,7 @@ class Hub:
         return [room.name for room in self._rooms if room.name != EVERYONE]
 
     def members(self, room: str) -> list[Connection]:
-        """The members of the room in this process, in the order they joined."""
+        """The members of the room in this process."""
         here = self._rooms.get(room)
         return [] if here is None else list(here)
 
@@ -376,6 +376,10 @@ class Hub:
         for room in self._rooms.forget(member):
             if not self._rooms.count(room):
                 self._broker.unsubscribe(room)
+
+    def regroup(self, member: Connection) -> None:
+        """The connection is written to in another way from now on."""
+        self._rooms.regroup(member)
 
     def slow(self, member: Connection) -> None:
         """The connection does not read fast enough: it is closed 1013, and what waited for it is given up."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from guests import guest, route
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub import Hub
 from hubbub.testing import HandshakeRejected, connect
@@ -102,3 +102,20 @@ async def test_the_websockets_own_iterator_ends_with_the_client(hub: Hub) -> Non
         await client.send("a")
         await client.send("b")
     assert got == ["a", "b"]
+
+
+@pytest.mark.parametrize(("way", "sent"), [("receive_text", b"a"), ("receive_bytes", "a")])
+async def test_the_wrong_kind_of_message_closes_with_1003_in_the_tutorials_style(
+    hub: Hub, way: str, sent: str | bytes
+) -> None:
+    async def handler(websocket: WebSocket) -> None:
+        await hub.connect(websocket)
+        try:
+            await getattr(websocket, way)()
+        except WebSocketDisconnect:
+            hub.disconnect(websocket)  # and returns at once, upon which servers drop the socket
+
+    async with connect(route(handler)) as client:
+        await client.send(sent)
+        assert (await client.wait_closed()).code == 1003
+    assert hub.connection_count == 0

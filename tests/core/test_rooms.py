@@ -1,6 +1,7 @@
 """The registry of rooms, step by step and under a state machine."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -15,8 +16,10 @@ class Member:
     name: str
     codec: str
 
-    def write(self, batch: object) -> None:
-        """What a room writes through."""
+    @property
+    def handle(self) -> str:
+        """What a room writes to."""
+        return f"handle of {self.name}"
 
 
 ADA, BOB, EVE = Member("ada", "text"), Member("bob", "text"), Member("eve", "binary")
@@ -127,3 +130,22 @@ class RoomsMachine(RuleBasedStateMachine):
 
 
 TestRooms = RoomsMachine.TestCase
+
+
+def test_a_member_whose_codec_changes_is_regrouped_in_all_its_rooms(rooms: Rooms[Member]) -> None:
+    class Fickle:
+        codec = "text"
+        handle = "handle of eve"
+
+    eve: Any = Fickle()
+    for name in ("one", "two"):
+        rooms.join(name, ADA)
+        rooms.join(name, eve)
+    eve.codec = "binary"
+    assert eve in next(iter(rooms))
+    rooms.regroup(eve)
+    assert [room.groups for room in rooms] == [{"text": {ADA: ADA.handle}, "binary": {eve: eve.handle}}] * 2
+    assert [room.count for room in rooms] == [2, 2]
+    eve.codec = "text"
+    assert rooms.forget(eve) == ["one", "two"]
+    assert [room.groups for room in rooms] == [{"text": {ADA: ADA.handle}}] * 2

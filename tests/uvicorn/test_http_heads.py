@@ -1,12 +1,13 @@
 """Request heads: a deadline, and limits on their size."""
 
+import ast
 import asyncio
 import time
 from typing import Any
 
 import pytest
 from framework_apps import echo
-from uvicorn_servers import eventually
+from uvicorn_servers import HANDSHAKE, eventually
 from websockets.asyncio.client import connect
 
 from hubbub.uvicorn import HttpProtocol
@@ -114,3 +115,28 @@ async def test_without_httptools_it_is_h11_with_the_same_deadline(spawn: Any, ra
     assert await slow.ended(5) == b""
     await large.ended(5)
     assert "base: H11Protocol" in await asyncio.to_thread(server.terminate)
+
+
+@pytest.mark.parametrize("ws", ["hubbub.uvicorn:WebSocketProtocol", "websockets-sansio"])
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_handshake_gives_the_same_scope_whole_or_in_pieces(
+    serve: Any, raw_client: Any, ws: str, pieces: int
+) -> None:
+    async def tell(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": repr((scope["client"], scope["headers"]))})
+        await receive()
+
+    server = serve(tell, http=HttpProtocol, ws=ws)
+    client = await raw_client(server.port)
+    request = HANDSHAKE.format(path="/", more="X-Mixed-Case: Value\r\n").encode()
+    step = -(-len(request) // pieces)
+    for at in range(0, len(request), step):
+        await client.send(request[at : at + step])
+        await asyncio.sleep(0.01)
+    await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 5)
+    address, headers = ast.literal_eval((await client.frame())[1].decode())
+    assert address == client.writer.get_extra_info("sockname")
+    assert headers[0] == (b"host", b"localhost")
+    assert headers[-1] == (b"x-mixed-case", b"Value")

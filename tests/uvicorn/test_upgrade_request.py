@@ -134,6 +134,8 @@ async def test_the_server_answers_odd_handshakes_with_4xx_and_goes_on(
             "no version of HTTP",
         ):
             continue  # for uvicorn these are plain HTTP (or HTTP/0.9) requests, and h11 unfolds headers
+        if http == "h11" and name == "64 KiB of headers":
+            continue  # uvicorn's own class resets a client that is still sending: the answer may be lost
         client = await raw_client(server.port)
         await client.send(request_head)
         answer = await client.ended()

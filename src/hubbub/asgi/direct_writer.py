@@ -1,13 +1,14 @@
 """Writing to a server that offers "hubbub.frames": bytes to the socket in the caller's own turn.
 
-While the client keeps up, a write is one call and nothing is kept here. When the server pauses, what follows
-waits in a bounded outbox until it resumes. Written for speed: `write` is the innermost step of a fan-out.
+While the client keeps up, its rooms write to its descriptor past this class. When the server pauses, the
+writer asks to be regrouped: what follows waits here in a bounded outbox until the server resumes.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from hubbub.asgi.events import Event, Send
-from hubbub.asgi.frames import FRAME_CODEC, FrameBatch, FrameWriter
+from hubbub.asgi.frames import DESCRIPTOR_CODEC, FRAME_CODEC, FrameBatch, FrameCodec, FrameWriter
 from hubbub.asgi.interrupt import Interrupted, Waits
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import begin
@@ -28,6 +29,7 @@ class DirectWriter:
 
     __slots__ = (
         "_closing",
+        "_descriptor",
         "_frames",
         "_listener",
         "_lost",
@@ -38,8 +40,6 @@ class DirectWriter:
         "_waits",
         "busy_since",
     )
-
-    codec = FRAME_CODEC
 
     def __init__(
         self, frames: FrameWriter, send: Send, outbox_bytes: int, waits: Waits, listener: Listener
@@ -54,6 +54,18 @@ class DirectWriter:
         self._closing: asyncio.Future[None] | None = None  # sends the close event; None while none waits
         self._lost: Disconnected | None = None  # how the connection ended; None while open
         self.busy_since: float | None = None  # loop time of the last progress of a client that is behind
+        self._descriptor = -1  # written to directly by rooms; -1 while that may not be done
+        self._go_direct()
+
+    @property
+    def codec(self) -> FrameCodec:
+        """How rooms write to the client now."""
+        return FRAME_CODEC if self._descriptor < 0 else DESCRIPTOR_CODEC
+
+    @property
+    def handle(self) -> int | Callable[[FrameBatch], None]:
+        """What the codec writes to."""
+        return self.write if self._descriptor < 0 else self._descriptor
 
     @property
     def buffered(self) -> int:
@@ -69,6 +81,11 @@ class DirectWriter:
             self._queue(batch.items)
         else:
             frames.write_frames(batch.data)
+
+    def write_rest(self, batch: FrameBatch, written: int) -> None:
+        """Go on with a write to the descriptor that took only so many bytes."""
+        if self._lost is None:
+            self._frames.write_rest(batch.data[written:])
 
     async def send(self, item: Outgoing[bytes]) -> None:
         """Send after everything that was written before; wait while the client is slow.
@@ -124,6 +141,19 @@ class DirectWriter:
             self._closing.cancel()
             self._frames.abort()
 
+    def _go_direct(self) -> bool:
+        """Let rooms write to the descriptor, if the server allows it."""
+        self._frames.on_resume = self._resume
+        self._descriptor = self._frames.descriptor
+        if self._descriptor >= 0:
+            self._frames.on_pause = self._go_indirect
+        return self._descriptor >= 0
+
+    def _go_indirect(self) -> None:
+        self._descriptor = -1
+        self._frames.on_pause = None
+        self._listener.regrouped()
+
     def _queue(self, items: list[Outgoing[bytes]]) -> None:
         if self._outbox is None:
             self._outbox = Outbox(self._outbox_bytes)
@@ -140,7 +170,6 @@ class DirectWriter:
     def _watch_resume(self) -> None:
         if self.busy_since is None:
             self.busy_since = asyncio.get_running_loop().time()
-            self._frames.on_resume = self._resume
 
     def _resume(self) -> None:
         """The server takes more: give it what waits, until it pauses again or nothing is left."""
@@ -157,6 +186,8 @@ class DirectWriter:
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None
+        if self._go_direct():
+            self._listener.regrouped()
 
     async def _close(self, event: Event) -> None:
         while self._outbox:

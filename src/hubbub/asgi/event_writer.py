@@ -4,7 +4,7 @@ One event at a time is with the server; the rest wait in a bounded outbox. An id
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from hubbub.asgi.events import EVENT_CODEC, Event, Send
@@ -45,6 +45,11 @@ class EventWriter:
     )
 
     codec = EVENT_CODEC
+
+    @property
+    def handle(self) -> Callable[[list[Outgoing[Event]]], None]:
+        """What the codec writes to."""
+        return self.write
 
     def __init__(self, send: Send, outbox_bytes: int, waits: Waits, listener: Listener, pump: Pump) -> None:
         self._send = send

@@ -1,12 +1,13 @@
 """ASGI's shapes, and how a publication becomes an event that any server can send."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TypeAlias, TypeVar
 
 from hubbub.core.messages import Payload, payload_bytes
 from hubbub.core.outbox import Outgoing, Overflow
 
 # ASGI leaves the values of scopes and events open; `Any` is what the specification says.
+M = TypeVar("M")
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -35,6 +36,13 @@ class EventCodec:
     def join(self, items: list[Outgoing[Event]]) -> list[Outgoing[Event]]:
         """Events go out one by one."""
         return items
+
+    def deliver(self, members: Mapping[M, Any], batch: list[Outgoing[Event]]) -> Iterable[tuple[M, int]]:
+        """Each handle is the `write` of an `EventWriter`."""
+        # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
+        for write in list(members.values()):
+            write(batch)
+        return ()
 
 
 EVENT_CODEC = EventCodec()

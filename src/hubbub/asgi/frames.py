@@ -3,14 +3,17 @@
 `hubbub.uvicorn:WebSocketProtocol` offers it as ``scope["extensions"]["hubbub.frames"]["writer"]``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from os import write
+from typing import Any, Final, Protocol, TypeVar
 
 from hubbub.asgi.events import Scope
 from hubbub.core.frames import Opcode, encode_frame
 from hubbub.core.messages import Payload
 from hubbub.core.outbox import Outgoing, Overflow
+
+M = TypeVar("M")
 
 EXTENSION: Final = "hubbub.frames"
 
@@ -21,8 +24,20 @@ class FrameWriter(Protocol):
     paused: bool
     """The client reads too slowly: the server holds more than its high-water mark."""
 
+    on_pause: Callable[[], None] | None
+    """Called when `descriptor` may no longer be written to: paused, closing or lost."""
+
     on_resume: Callable[[], None] | None
     """Called when `paused` has become False."""
+
+    @property
+    def descriptor(self) -> int:
+        """A non-blocking descriptor to write whole frames to; -1 where or while that may not be done."""
+        ...
+
+    def write_rest(self, data: bytes) -> None:
+        """Write what the socket did not take of a write to `descriptor`."""
+        ...
 
     @property
     def deflate(self) -> bool:
@@ -89,5 +104,33 @@ class FrameCodec:
         data = items[0].frame if len(items) == 1 else b"".join([item.frame for item in items])
         return FrameBatch(data, items)
 
+    def deliver(self, members: Mapping[M, Any], batch: FrameBatch) -> Iterable[tuple[M, int]]:
+        """Each handle is the `write` of a `DirectWriter`."""
+        # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
+        for write_frames in list(members.values()):
+            write_frames(batch)
+        return ()
+
+
+class DescriptorCodec(FrameCodec):
+    """The same for members that keep up, and whose sockets can be written to without asking anybody."""
+
+    __slots__ = ()
+
+    def deliver(self, members: Mapping[M, Any], batch: FrameBatch) -> Iterable[tuple[M, int]]:
+        """Each handle is a descriptor. This is the innermost loop of a fan-out: it checks nothing else."""
+        data = batch.data
+        size = len(data)
+        unfinished = []
+        for member, descriptor in members.items():
+            try:
+                written = write(descriptor, data)
+            except OSError:  # full, or broken: the server finds out which
+                written = 0
+            if written != size:
+                unfinished.append((member, written))
+        return unfinished
+
 
 FRAME_CODEC = FrameCodec()
+DESCRIPTOR_CODEC = DescriptorCodec()

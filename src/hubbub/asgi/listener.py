@@ -13,6 +13,10 @@ class Listener(Protocol):
         """A message has come; False keeps it from the handler."""
         ...
 
+    def regrouped(self) -> None:
+        """The transport's codec and handle have changed."""
+        ...
+
     def slow(self) -> None:
         """More waits for the client than its outbox holds."""
         ...

@@ -33,7 +33,6 @@ class WebSocketTransport:
         "_waits",
         "_writer",
         "closed",
-        "codec",
         "frames",
         "reading",
         "write",
@@ -52,11 +51,20 @@ class WebSocketTransport:
             if self.frames is None
             else DirectWriter(self.frames, send, limits.outbox_bytes, self._waits, self)
         )
-        self.codec: Codec = self._writer.codec
         self.write: Callable[[Any], None] = self._writer.write
         self._ahead: ReadAhead | None = None  # None while handlers read directly
         self.reading = False  # a handler is waiting in `receive`
         self.closed: SocketDisconnected | None = None  # how it ended; None while open
+
+    @property
+    def codec(self) -> Codec:
+        """How publications are written for this client now."""
+        return self._writer.codec
+
+    @property
+    def handle(self) -> Any:
+        """What the codec writes to."""
+        return self._writer.handle
 
     @property
     def buffered(self) -> int:
@@ -72,6 +80,11 @@ class WebSocketTransport:
     def backlogged(self) -> bool:
         """Messages of the client wait for the handler and nothing more is read."""
         return self._ahead is not None and self._ahead.full
+
+    def write_rest(self, batch: Any, written: int) -> None:
+        """Go on with a batch of which the codec's `deliver` could write only so many bytes."""
+        if isinstance(self._writer, DirectWriter):
+            self._writer.write_rest(batch, written)
 
     async def send(self, item: Outgoing[Any]) -> None:
         """Send one message, in order with `write`; wait while the client is slow.
@@ -168,6 +181,10 @@ class WebSocketTransport:
     def received(self, payload: Payload) -> bool:
         """Not for a writer to say."""
         return self._listener.received(payload)
+
+    def regrouped(self) -> None:
+        """The codec and the handle have changed."""
+        self._listener.regrouped()
 
     def slow(self) -> None:
         """More waits for the client than its outbox holds."""

@@ -1,7 +1,7 @@
 """What waits for one client that reads more slowly than it is written to: bounded in bytes, with a policy."""
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
@@ -10,6 +10,7 @@ from hubbub.core.errors import SlowConsumer
 from hubbub.core.messages import Payload
 
 F = TypeVar("F")
+M = TypeVar("M")
 
 
 class Overflow(Enum):
@@ -56,6 +57,14 @@ class Codec(Hashable, Protocol):
 
     def join(self, items: list[Outgoing[Any]]) -> Any:
         """What a transport's `write` takes to write all the items at once."""
+        ...
+
+    def deliver(self, members: Mapping[M, Any], batch: Any) -> Iterable[tuple[M, int]]:
+        """Write what `join` made to each member (with its handle). Never waits and never raises.
+
+        Returns those who could take only so many bytes of it. Each of them must be given the rest, by its
+        `write_rest`, before anything else is written to it.
+        """
         ...
 
 

@@ -17,8 +17,8 @@ class Member(Hashable, Protocol):
         ...
 
     @property
-    def write(self) -> Callable[[Any], None]:
-        """Takes what the codec's `join` made; never waits and never raises."""
+    def handle(self) -> Any:
+        """What the codec's `deliver` writes to. Both may change: `Rooms.regroup` follows."""
         ...
 
 
@@ -34,7 +34,7 @@ class Room(Generic[M]):
         self.name = name
         self.options = options
         self.count = 0
-        self.groups: dict[Codec, dict[M, Callable[[Any], None]]] = {}  # codec -> member -> its write
+        self.groups: dict[Codec, dict[M, Any]] = {}  # codec -> member -> its handle
         self.pending: list[Publication] = []  # published in this tick, not yet written to the members
 
     def __iter__(self) -> Iterator[M]:
@@ -42,20 +42,20 @@ class Room(Generic[M]):
             yield from list(group)
 
     def __contains__(self, member: M) -> bool:
-        return member in self.groups.get(member.codec, ())
+        return any(member in group for group in self.groups.values())
 
     def add(self, member: M) -> None:
         """Add a member that is not in the room."""
-        self.groups.setdefault(member.codec, {})[member] = member.write
+        self.groups.setdefault(member.codec, {})[member] = member.handle
         self.count += 1
 
     def remove(self, member: M) -> None:
         """Remove a member that is in the room."""
-        group = self.groups[member.codec]
+        codec, group = next(item for item in self.groups.items() if member in item[1])
         del group[member]
         self.count -= 1
         if not group:
-            del self.groups[member.codec]
+            del self.groups[codec]
 
 
 class Rooms(Generic[M]):
@@ -115,6 +115,12 @@ class Rooms(Generic[M]):
         if not room.count:
             del self._rooms[name]
         return True
+
+    def regroup(self, member: M) -> None:
+        """The member's codec or handle has changed: let all its rooms know."""
+        for room in self.of(member):
+            room.remove(member)
+            room.add(member)
 
     def forget(self, member: M) -> list[str]:
         """Take the member out of all its rooms; return their names."""

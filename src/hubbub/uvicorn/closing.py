@@ -29,7 +29,7 @@ class Closing(Inbox):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport when the TCP connection is gone: tell the app, let go of everything."""
         accepted = self._state in _ACCEPTED
-        self._state = State.LOST
+        self._leave_open(State.LOST)
         self._endpoint.connections.discard(self)
         self._endpoint.forget(self)
         self._detach()
@@ -45,7 +45,7 @@ class Closing(Inbox):
         code = code if may_be_sent(code) else CloseCode.NO_STATUS
         self._deliver(_disconnect(code, reason))
         self._write(encode_close(code, reason))
-        self._state = State.CLOSING
+        self._leave_open(State.CLOSING)
         self._endpoint.closing.add(self)
         self._read_to_the_end()
 
@@ -66,7 +66,7 @@ class Closing(Inbox):
             self._endpoint.logger.info('%s - "WebSocket" closed %d: %s', self._peer(), code, reason)
             self._deliver(_disconnect(code, reason))
             self._write(encode_close(code, reason))
-        self._state = State.ENDING
+        self._leave_open(State.ENDING)
         self._endpoint.closing.add(self)
         self._read_to_the_end()
         if self._transport.can_write_eof() and not self._transport.is_closing():
@@ -76,7 +76,7 @@ class Closing(Inbox):
 
     def _end(self) -> None:
         """Close the TCP connection once everything written is out."""
-        self._state = State.ENDING
+        self._leave_open(State.ENDING)
         self._transport.close()
         if self._transport.get_write_buffer_size():
             self._endpoint.closing.add(self)
@@ -86,7 +86,7 @@ class Closing(Inbox):
         if self._state is State.OPEN:
             self._deliver(_disconnect(CloseCode.SERVICE_RESTART))
             self._write(encode_close(CloseCode.SERVICE_RESTART))
-            self._state = State.CLOSING
+            self._leave_open(State.CLOSING)
             self._read_to_the_end()
         self._endpoint.closing.discard(self)
         self._endpoint.leaving.add(self)

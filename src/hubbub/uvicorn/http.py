@@ -5,6 +5,7 @@ its connection.
 """
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from uvicorn.config import Config
@@ -13,12 +14,15 @@ from uvicorn.server import ServerState
 
 from hubbub.uvicorn.deadlines import DeadlineQueue
 from hubbub.uvicorn.handshake import MAX_HEAD, MAX_HEADERS, MAX_LINE
+from hubbub.uvicorn.protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
 else:
     _Base = AutoHTTPProtocol
 
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_CONNECTION: Final = re.compile(rb"\r\nconnection:[^\r\n]*\bupgrade\b", re.IGNORECASE)
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\nconnection: close\r\n\r\n"
@@ -71,6 +75,9 @@ class HttpProtocol(_Base):
         """Pass bytes to uvicorn. What is part of a head counts against its size and its time."""
         if self._refused:
             return
+        if self.cycle is None and not self._head_size and self._is_handshake(data):
+            self._hand_over(data)
+            return
         only_head = self._in_head or self._is_idle()
         super().data_received(data)
         if self._refused:
@@ -113,6 +120,30 @@ class HttpProtocol(_Base):
             self._refuse_head()
         else:
             super().send_400_response(msg)
+
+    def _is_handshake(self, data: bytes) -> bool:
+        """Whether `data` is one whole request for a WebSocket of ours, which reads requests itself."""
+        return (
+            self.ws_protocol_class is not None
+            and issubclass(self.ws_protocol_class, WebSocketProtocol)
+            and not self._in_head
+            and data.startswith(b"GET ")
+            and data.find(b"\r\n\r\n") == len(data) - 4
+            and _UPGRADE.search(data) is not None
+            and _CONNECTION.search(data) is not None
+        )
+
+    def _hand_over(self, request: bytes) -> None:
+        """Do what uvicorn does for an upgrade, without taking the request apart and joining it again."""
+        self._heads.discard(self)
+        self.connections.discard(self)
+        protocol: Any = self.ws_protocol_class(  # type: ignore[call-arg, misc]
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        protocol.connection_made(self.transport)
+        protocol.data_received(request)
+        self.transport.set_protocol(protocol)
+        self.parser = None  # type: ignore[assignment]  # it and this object hold each other
 
     def _is_idle(self) -> bool:
         """Whether no request is being answered."""

@@ -61,7 +61,7 @@ class KeepaliveWriter(FrameWriter):
             self.abort()
             return
         self._write(encode_close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout"))
-        self._state = State.ENDING
+        self._leave_open(State.ENDING)
         self._transport.close()
         self._endpoint.closing.add(self)
 

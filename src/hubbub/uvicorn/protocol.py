@@ -114,11 +114,11 @@ class WebSocketProtocol(ApplicationSide):
     def _origin(self) -> tuple[Address, Address, str, str]:
         """Return client, server, scheme and HTTP version, as uvicorn's HTTP protocol found them if it did."""
         http, self._http = self._http, None
-        scope = getattr(http, "scope", None)
         scheme = "wss" if is_ssl(self._transport) else "ws"
-        if isinstance(scope, dict) and "client" in scope:
-            return scope["client"], scope["server"], scheme, scope["http_version"]
-        return get_remote_addr(self._transport), get_local_addr(self._transport), scheme, "1.1"
+        if http is None or not hasattr(http, "client") or not hasattr(http, "server"):
+            return get_remote_addr(self._transport), get_local_addr(self._transport), scheme, "1.1"
+        scope = getattr(http, "scope", None) or {}
+        return http.client, http.server, scheme, scope.get("http_version", "1.1")
 
     def _log_refusal(self, client: Address, head: bytes, status: int) -> None:
         target = head.partition(b"\r\n")[0].split(b" ")[1:2] or [b""]

@@ -35,7 +35,8 @@ class FrameWriter(asyncio.Protocol):
     """Writes frames in the order of the calls.
 
     With nothing buffered and no TLS, bytes go straight to the socket's descriptor, and only what the socket
-    does not take goes to the transport: one system call without the event loop's write queue.
+    does not take goes to the transport: one system call without the event loop's write queue. The transport's
+    high-water mark is then 0, so that `paused` says whether anything is buffered.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class FrameWriter(asyncio.Protocol):
         "_state",
         "_transport",
         "_window_bits",
+        "on_pause",
         "on_resume",
         "paused",
     )
@@ -61,6 +63,8 @@ class FrameWriter(asyncio.Protocol):
         self._resumed: asyncio.Event | None = None  # made by the first send() that has to wait
         self.paused: bool = False
         """Between pause_writing and resume_writing: the client reads too slowly."""
+        self.on_pause: Callable[[], None] | None = None
+        """Called when `descriptor` may no longer be written to: paused, closing or lost. The hub sets it."""
         self.on_resume: Callable[[], None] | None = None
         """Called when writing resumes. The hub sets it."""
 
@@ -68,6 +72,19 @@ class FrameWriter(asyncio.Protocol):
     def deflate(self) -> bool:
         """Whether frames of `hubbub.core.deflate.encode_compressed_frame` may be written."""
         return self._window_bits >= SHARED_WINDOW_BITS
+
+    @property
+    def descriptor(self) -> int:
+        """The socket, for whoever writes whole frames to it himself; -1 where or while that may not be done.
+
+        It stays good until `on_pause` is called: event loops close it only after `connection_lost`. What the
+        socket does not take at once must go to `write_rest`, before anything else is written.
+        """
+        return _NO_DESCRIPTOR if self.paused or self._state is not _OPEN else self._descriptor
+
+    def write_rest(self, data: bytes) -> None:
+        """Write what the socket did not take of a write to `descriptor`. Writing pauses until it is out."""
+        self._transport.write(data)
 
     def write_frames(self, data: bytes) -> None:
         """Put whole RFC 6455 server frames on the wire now. Never waits or raises; ignored after close."""
@@ -80,28 +97,24 @@ class FrameWriter(asyncio.Protocol):
 
     def abort(self) -> None:
         """Drop the TCP connection now, without a closing handshake."""
-        self._descriptor = _NO_DESCRIPTOR
+        self._withdraw()
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Called by the transport when more than its high-water mark (64 KiB) is buffered."""
+        """Called by the transport when something is buffered; with TLS, when more than 64 KiB are."""
         self.paused = True
+        if self.on_pause is not None:
+            self.on_pause()
 
     def resume_writing(self) -> None:
-        """Called by the transport when its buffer has gone below the low-water mark."""
+        """Called by the transport when its buffer is empty; with TLS, when it holds less than 16 KiB."""
         self.paused = False
         self._wake_senders()
         if self.on_resume is not None:
             self.on_resume()
 
     def _write(self, data: bytes) -> None:
-        transport = self._transport
-        # is_closing() first: a closed descriptor's number may already belong to another connection.
-        if (
-            self._descriptor != _NO_DESCRIPTOR
-            and not transport.is_closing()
-            and not transport.get_write_buffer_size()
-        ):
+        if self._descriptor != _NO_DESCRIPTOR and not self.paused:
             try:
                 written = _write_to_descriptor(self._descriptor, data)
             except OSError:  # full, or broken: the transport finds out which
@@ -109,7 +122,7 @@ class FrameWriter(asyncio.Protocol):
             if written == len(data):
                 return
             data = data[written:]
-        transport.write(data)
+        self._transport.write(data)
 
     def _attach(self, transport: asyncio.Transport) -> None:
         """Take the transport, and its descriptor where writing to it directly is safe."""
@@ -118,13 +131,26 @@ class FrameWriter(asyncio.Protocol):
             socket = transport.get_extra_info("socket")
             if socket is not None:
                 self._descriptor = socket.fileno()
+                transport.set_write_buffer_limits(high=0)
 
     def _detach(self) -> None:
         """The connection is lost: whoever waits to send must not wait for ever."""
-        self._descriptor = _NO_DESCRIPTOR
+        self._withdraw()
         self.paused = False
         self.on_resume = None
         self._wake_senders()
+
+    def _withdraw(self) -> None:
+        """From now on the descriptor is not written to: its number may soon be another connection's."""
+        self._descriptor = _NO_DESCRIPTOR
+        on_pause, self.on_pause = self.on_pause, None
+        if on_pause is not None:
+            on_pause()
+
+    def _leave_open(self, state: State) -> None:
+        """Our last frame is written: no other may follow it (RFC 6455 section 5.5.1)."""
+        self._state = state
+        self._withdraw()
 
     def _wake_senders(self) -> None:
         if self._resumed is not None:
