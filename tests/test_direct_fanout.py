@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hubbub import Hub, Limits
 from hubbub.asgi.events import Receive, Scope, Send
-from hubbub.asgi.frames import DESCRIPTOR_CODEC, FRAME_CODEC
+from hubbub.asgi.frames import COMPRESSED_CODEC, DESCRIPTOR_CODEC, FRAME_CODEC
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
@@ -29,7 +29,7 @@ ROOMS = ("one", "two")
 
 
 @asynccontextmanager
-async def serving(hub: Hub) -> AsyncIterator[int]:
+async def serving(hub: Hub, protocol: str = "WebSocketProtocol") -> AsyncIterator[int]:
     """A server in this loop, on a free port, where each client joins two rooms and echoes to the first."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +41,7 @@ async def serving(hub: Hub) -> AsyncIterator[int]:
                 await hub.broadcast_to_room("one", text)
 
     config = Config(
-        app, port=0, ws="hubbub.uvicorn:WebSocketProtocol", lifespan="off", log_level="warning", http="h11"
+        app, port=0, ws=f"hubbub.uvicorn:{protocol}", lifespan="off", log_level="warning", http="h11"
     )
     server = Server(config)
     async with hub:
@@ -232,3 +232,21 @@ def test_event_loops_close_a_descriptor_only_after_connection_lost(loop: str) ->
         return here, there
 
     run_on(loop, test)
+
+
+def test_a_broadcast_is_compressed_once_for_all_who_agreed_and_not_for_the_others() -> None:
+    async def test() -> None:
+        hub = Hub()
+        async with serving(hub, "DeflateWebSocketProtocol") as port:
+            squeezed = [await member(port) for _ in range(3)]
+            plain = await connect(f"ws://127.0.0.1:{port}/", proxy=None, compression=None)
+            assert await plain.recv() == "welcome"
+            assert set(codecs(hub)) == {COMPRESSED_CODEC, DESCRIPTOR_CODEC}
+            for text in ("x" * 5_000, "short", "é" * 3_000):
+                await hub.broadcast_to_room("one", text)
+                assert [await client.recv() for client in (*squeezed, plain)] == [text] * 4
+            assert len(COMPRESSED_CODEC.encode("x" * 5_000).frame) < 100
+            for client in (*squeezed, plain):
+                await client.close()
+
+    run_on("uvloop", test)

@@ -13,7 +13,7 @@ from hubbub.core.rooms import Room, Rooms
 from hubbub.core.stats import Stats
 
 TICK_BYTES = 262_144
-"""Bytes collected in one turn after which publishers are made to wait for its end."""
+"""Bytes collected in one turn after which publishers are made to wait for its end; half an outbox if less."""
 
 PUBLICATION_BYTES = 128
 """What a publication counts for besides its payload, so that empty ones are bounded too."""
@@ -26,9 +26,10 @@ class Fanout:
     who were members when it was accepted.
     """
 
-    __slots__ = ("_bytes", "_dirty", "_rooms", "_stats")
+    __slots__ = ("_bytes", "_dirty", "_rooms", "_stats", "_tick_bytes")
 
-    def __init__(self, rooms: Rooms[Connection], stats: Stats) -> None:
+    def __init__(self, rooms: Rooms[Connection], stats: Stats, outbox_bytes: int = 2 * TICK_BYTES) -> None:
+        self._tick_bytes = min(TICK_BYTES, outbox_bytes // 2)
         self._rooms = rooms
         self._dirty: dict[str, Room[Connection]] = {}  # rooms with something pending
         self._bytes = 0  # collected in this turn
@@ -37,7 +38,7 @@ class Fanout:
     @property
     def full(self) -> bool:
         """So much was published in this turn that it should end before more is."""
-        return self._bytes > TICK_BYTES
+        return self._bytes > self._tick_bytes
 
     def deliver(self, publication: Publication) -> None:
         """Take a publication from the broker, on the event loop's thread."""

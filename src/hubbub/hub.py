@@ -67,7 +67,7 @@ class Hub:
         self._broker = broker_from_url(broker) if isinstance(broker, str) else broker
         self._patterns = RoomPatterns()
         self._rooms: Rooms[Connection] = Rooms(self._patterns.options)
-        self._fanout = Fanout(self._rooms, self.stats)
+        self._fanout = Fanout(self._rooms, self.stats, self.limits.outbox_bytes)
         self._connections: dict[str, Connection] = {}
         self._redactor = redaction.RedactTokens()
         self._clock: Clock | None = None  # None while the hub is not running
@@ -321,7 +321,7 @@ class Hub:
         return await self._publish(room, message, key, publisher)
 
     async def send_personal(self, message: object, member: "WebSocket | Connection") -> None:
-        """Send to this client alone. Raises `Disconnected` if it is closed or was never connected."""
+        """Send to this client alone. Raises `Disconnected` if it is closed."""
         connection = self._known(member) or await self.connect(member)  # type: ignore[arg-type]
         await connection.send(message)
 

@@ -141,3 +141,13 @@ def test_nothing_is_lost_doubled_or_uncounted(steps: list[Outgoing[object] | Non
         assert len(outbox) == put - dropped - taken
     assert outbox.size == sum(one.size for one in iter(outbox.take, None))
     assert outbox.size == 0
+
+
+def test_tiny_messages_are_bounded_by_their_number() -> None:
+    outbox: Outbox[str] = Outbox(1_048_576)
+    for _ in range(16_384):
+        outbox.put(Outgoing("x", 1))
+    with pytest.raises(SlowConsumer):
+        outbox.put(Outgoing("x", 1))
+    outbox.take()
+    assert outbox.put(Outgoing("x", 1)) == 0

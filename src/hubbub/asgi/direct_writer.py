@@ -8,7 +8,14 @@ import asyncio
 from collections.abc import Callable
 
 from hubbub.asgi.events import Event, Send
-from hubbub.asgi.frames import DESCRIPTOR_CODEC, FRAME_CODEC, FrameBatch, FrameCodec, FrameWriter
+from hubbub.asgi.frames import (
+    COMPRESSED_CODEC,
+    DESCRIPTOR_CODEC,
+    FRAME_CODEC,
+    FrameBatch,
+    FrameCodec,
+    FrameWriter,
+)
 from hubbub.asgi.interrupt import Interrupted, Waits
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import begin
@@ -60,6 +67,8 @@ class DirectWriter:
     @property
     def codec(self) -> FrameCodec:
         """How rooms write to the client now."""
+        if self._frames.deflate:
+            return COMPRESSED_CODEC
         return FRAME_CODEC if self._descriptor < 0 else DESCRIPTOR_CODEC
 
     @property
@@ -144,7 +153,8 @@ class DirectWriter:
     def _go_direct(self) -> bool:
         """Let rooms write to the descriptor, if the server allows it."""
         self._frames.on_resume = self._resume
-        self._descriptor = self._frames.descriptor
+        # Compressed members are few, and compressing costs far more than the checks of `write`.
+        self._descriptor = -1 if self._frames.deflate else self._frames.descriptor
         if self._descriptor >= 0:
             self._frames.on_pause = self._go_indirect
         return self._descriptor >= 0

@@ -9,6 +9,7 @@ from os import write
 from typing import Any, Final, Protocol, TypeVar
 
 from hubbub.asgi.events import Scope
+from hubbub.core.deflate import encode_compressed_frame
 from hubbub.core.frames import Opcode, encode_frame
 from hubbub.core.messages import Payload
 from hubbub.core.outbox import Outgoing, Overflow
@@ -94,10 +95,14 @@ class FrameCodec:
     ) -> Outgoing[bytes]:
         """The frame, with what an outbox has to know about it."""
         if isinstance(payload, bytes):
-            frame = encode_frame(Opcode.BINARY, payload)
+            frame = self.frame(Opcode.BINARY, payload)
         else:
-            frame = encode_frame(Opcode.TEXT, payload.encode())
+            frame = self.frame(Opcode.TEXT, payload.encode())
         return Outgoing(frame, len(frame), room, key, overflow)
+
+    def frame(self, opcode: Opcode, payload: bytes) -> bytes:
+        """One frame with the whole message."""
+        return encode_frame(opcode, payload)
 
     def join(self, items: list[Outgoing[bytes]]) -> FrameBatch:
         """Frames follow each other without anything between."""
@@ -132,5 +137,16 @@ class DescriptorCodec(FrameCodec):
         return unfinished
 
 
+class CompressedCodec(FrameCodec):
+    """The same for members that agreed to permessage-deflate: compressed once for all of them."""
+
+    __slots__ = ()
+
+    def frame(self, opcode: Opcode, payload: bytes) -> bytes:
+        """One frame, compressed where that makes it shorter."""
+        return encode_compressed_frame(opcode, payload)
+
+
 FRAME_CODEC = FrameCodec()
 DESCRIPTOR_CODEC = DescriptorCodec()
+COMPRESSED_CODEC = CompressedCodec()

@@ -69,15 +69,18 @@ class Codec(Hashable, Protocol):
 
 
 class Outbox(Generic[F]):
-    """A queue of outgoing messages that holds at most `limit` bytes.
+    """A queue of outgoing messages that holds at most `limit` bytes, and at most one message for 64 of them.
 
-    A single message larger than the limit is taken when nothing else waits: it could never be sent otherwise.
+    The second bound, never under 1,024, is for tiny messages, whose place in the queue takes more memory than
+    they do. A single message larger than the limit is taken when nothing else waits: it could never be sent
+    otherwise.
     """
 
-    __slots__ = ("_droppable", "_items", "_newest", "_sequence", "limit", "size")
+    __slots__ = ("_droppable", "_items", "_most_items", "_newest", "_sequence", "limit", "size")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self._most_items = max(limit // 64, 1_024)
         self.size = 0  # bytes waiting
         self._items: OrderedDict[int, Outgoing[F]] = OrderedDict()  # by sequence number, oldest first
         self._sequence = 0
@@ -96,7 +99,7 @@ class Outbox(Generic[F]):
         dropped = 0
         if item.overflow is Overflow.KEEP_NEWEST and item.room is not None:
             dropped += self._remove(self._newest.get((item.room, item.key)))
-        while self._items and self.size + item.size > self.limit:
+        while self._items and (self.size + item.size > self.limit or len(self._items) >= self._most_items):
             if item.overflow is not Overflow.DROP_OLDEST or item.room is None:
                 raise SlowConsumer(f"more than {self.limit} bytes are waiting")
             oldest = self._droppable.get(item.room)
