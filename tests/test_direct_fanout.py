@@ -40,9 +40,9 @@ async def serving(hub: Hub, protocol: str = "WebSocketProtocol") -> AsyncIterato
             async for text in me.iter_text():
                 await hub.broadcast_to_room("one", text)
 
-    config = Config(
-        app, port=0, ws=f"hubbub.uvicorn:{protocol}", lifespan="off", log_level="warning", http="h11"
-    )
+    # Without a log configuration of its own: that would outlast the test.
+    ws = f"hubbub.uvicorn:{protocol}"
+    config = Config(app, port=0, ws=ws, lifespan="off", log_config=None, http="h11")
     server = Server(config)
     async with hub:
         serving = asyncio.create_task(server._serve())
