@@ -5,7 +5,7 @@ RUFF := .venv/bin/ruff
 PYTHON_FILES := . scripts/conformance scripts/pin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench conformance pin clean
+.PHONY: help run test lint types format bench churn conformance pin clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ format: ## format the code
 bench: ## measure fan-out beside the tutorial's manager
 	@scripts/setup test
 	@.venv/bin/python -m benchmarks
+
+churn: ## let 200,000 clients come and go, and look for what they leave behind
+	@scripts/setup test
+	@.venv/bin/python -m benchmarks.churn
 
 conformance: ## run the Autobahn suite against the server
 	@scripts/setup test

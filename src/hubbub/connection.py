@@ -1,6 +1,6 @@
 """Connection: the hub's view of one client, and a handler's."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 from weakref import ref
@@ -138,10 +138,9 @@ class Connection:
         """How publications are written for this client."""
         return self.transport.codec
 
-    @property
-    def write(self) -> Callable[[Any], None]:
-        """Queues what the codec joined, without waiting. A client that is too slow for it is closed 1013."""
-        return self.transport.write
+    def write(self, batch: Any) -> None:
+        """Queue what the codec joined, without waiting. A client that is too slow for it is closed 1013."""
+        self.transport.write(batch)
 
     @property
     def handle(self) -> Any:

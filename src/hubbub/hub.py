@@ -207,9 +207,9 @@ class Hub:
         return connection
 
     def _known(self, member: WebSocket | Connection) -> Connection | None:
-        if isinstance(member, Connection) or self._open is None:
-            return member if isinstance(member, Connection) else None
-        return self._open.known(member)
+        if isinstance(member, Connection):
+            return member
+        return self._open.known(member) if self._open is not None else None
 
     # Rooms
 

@@ -36,12 +36,15 @@ class Visit:
     def __init__(
         self, enter: Callable[[], Awaitable[Connection]], leave: Callable[[Connection], None]
     ) -> None:
-        self._enter = enter
+        self._enter: Callable[[], Awaitable[Connection]] | None = enter  # None once entered
         self._leave = leave
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Connection:
-        self._connection = await self._enter()
+        # Not kept for the length of the visit, with all its arguments: there may be many visitors.
+        enter, self._enter = self._enter, None
+        assert enter is not None, "a visit is made once"
+        self._connection = await enter()
         return self._connection
 
     async def __aexit__(

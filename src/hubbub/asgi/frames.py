@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from os import write
 from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
 
 from hubbub.asgi.events import Scope
 from hubbub.core.deflate import encode_compressed_frame
@@ -69,8 +70,7 @@ def frame_writer(scope: Scope) -> FrameWriter | None:
     return writer
 
 
-@dataclass(frozen=True, slots=True)
-class FrameBatch:
+class FrameBatch(msgspec.Struct, frozen=True, gc=False):
     """Messages that are written together."""
 
     data: bytes

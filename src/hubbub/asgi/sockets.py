@@ -131,21 +131,30 @@ def lead_through(websocket: WebSocket, endpoint: Endpoint) -> None:
     `websocket.send_text()` then keeps its place among the hub's broadcasts, and `websocket.receive_text()`
     learns at once when the hub closes the connection.
     """
+    channels = _Channels(endpoint)
+    websocket._receive = channels.receive
+    websocket._send = channels.send
 
-    async def receive() -> Event:
+
+class _Channels:
+    """ASGI's receive and send over an endpoint."""
+
+    __slots__ = ("_endpoint",)
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def receive(self) -> Event:
         try:
-            payload = await endpoint.receive()
+            payload = await self._endpoint.receive()
         except Disconnected as error:
-            await endpoint.finish()
+            await self._endpoint.finish()
             return {"type": "websocket.disconnect", "code": int(error.code), "reason": error.reason}
-        return _ReceiveEvent(payload, endpoint)
+        return _ReceiveEvent(payload, self._endpoint)
 
-    async def send(event: Event) -> None:
+    async def send(self, event: Event) -> None:
         if event["type"] == "websocket.close":
-            await endpoint.close(event.get("code", CloseCode.NORMAL), event.get("reason") or "")
+            await self._endpoint.close(event.get("code", CloseCode.NORMAL), event.get("reason") or "")
             return
         text = event.get("text")
-        await endpoint.send(event["bytes"] if text is None else text)
-
-    websocket._receive = receive
-    websocket._send = send
+        await self._endpoint.send(event["bytes"] if text is None else text)

@@ -1,6 +1,5 @@
 """One WebSocket, on any ASGI server."""
 
-from collections.abc import Callable
 from typing import Any
 
 from hubbub.asgi.direct_writer import DirectWriter
@@ -35,7 +34,6 @@ class WebSocketTransport:
         "closed",
         "frames",
         "reading",
-        "write",
     )
 
     def __init__(
@@ -51,7 +49,6 @@ class WebSocketTransport:
             if self.frames is None
             else DirectWriter(self.frames, send, limits.outbox_bytes, self._waits, self)
         )
-        self.write: Callable[[Any], None] = self._writer.write
         self._ahead: ReadAhead | None = None  # None while handlers read directly
         self.reading = False  # a handler is waiting in `receive`
         self.closed: SocketDisconnected | None = None  # how it ended; None while open
@@ -80,6 +77,10 @@ class WebSocketTransport:
     def backlogged(self) -> bool:
         """Messages of the client wait for the handler and nothing more is read."""
         return self._ahead is not None and self._ahead.full
+
+    def write(self, batch: Any) -> None:
+        """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
+        self._writer.write(batch)
 
     def write_rest(self, batch: Any, written: int) -> None:
         """Go on with a batch of which the codec's `deliver` could write only so many bytes."""

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from hubbub.core.errors import SlowConsumer
 from hubbub.core.messages import Payload
@@ -26,11 +27,12 @@ class Overflow(Enum):
     """At any time only the newest publication per key waits: for prices, positions, progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing(Generic[F]):
+class Outgoing(msgspec.Struct, Generic[F], frozen=True, gc=False):
     """One message on its way to clients, encoded once for all that share a codec."""
 
     frame: F
+    """What the codec made of it."""
+
     size: int
     """Bytes it counts for in an outbox."""
 
