@@ -1,7 +1,7 @@
 """Fan-out: encoded once, written once per turn."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -35,8 +35,11 @@ class Codec:
     def join(self, items: list[Outgoing[Any]]) -> tuple[Any, ...]:
         return tuple(item.frame for item in items)
 
-    def deliver(self, members: Mapping["Member", Any], batch: Any) -> list[tuple["Member", int]]:
-        return [(member, 1) for member, handle in list(members.items()) if not handle(batch)]
+    def line_up(self, handles: Iterable[Any]) -> list[Any]:
+        return list(handles)
+
+    def deliver(self, line: list[Any], batch: Any) -> dict[Any, int]:
+        return {handle: 1 for handle in line if not handle(batch)}
 
 
 class Member:

@@ -21,17 +21,22 @@ async def room_chat(websocket: WebSocket, room: str) -> None:
             await hub.broadcast_to_room(room, text)
 
 
-@app.get("/state")
-async def state() -> dict[str, int]:
-    """Counts, and the private memory in bytes, after a garbage collection."""
-    gc.collect()
+def private_memory() -> int:
+    """Memory in bytes that is this process's alone."""
     rollup = Path("/proc/self/smaps_rollup").read_text().splitlines()
     private = [line for line in rollup if line.startswith(("Private_Dirty:", "Private_Clean:"))]
+    return sum(int(line.split()[1]) * 1024 for line in private)
+
+
+@app.get("/state")
+async def state() -> dict[str, int]:
+    """Counts and memory, after a garbage collection."""
+    gc.collect()
     return {
         "connections": hub.connection_count,
         "rooms": len(hub.rooms),
         "tasks": len(asyncio.all_tasks()),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "objects": len(gc.get_objects()),
-        "memory": sum(int(line.split()[1]) * 1024 for line in private),
+        "memory": private_memory(),
     }

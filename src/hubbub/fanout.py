@@ -79,7 +79,11 @@ class Fanout:
             ]
             batch = codec.join(items)
             self._stats.delivered += len(items) * len(members)
-            unfinished += [(member, batch, written) for member, written in codec.deliver(members, batch)]
+            left = codec.deliver(room.line(codec), batch)
+            if left:
+                unfinished += [
+                    (one, batch, left[handle]) for one, handle in members.items() if handle in left
+                ]
         # Only now: a member that cannot take everything moves to another group, which would be written again.
         for member, batch, written in unfinished:
             member.write_rest(batch, written)

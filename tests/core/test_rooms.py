@@ -1,5 +1,6 @@
 """The registry of rooms, step by step and under a state machine."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,3 +150,21 @@ def test_a_member_whose_codec_changes_is_regrouped_in_all_its_rooms(rooms: Rooms
     eve.codec = "text"
     assert rooms.forget(eve) == ["one", "two"]
     assert [room.groups for room in rooms] == [{"text": {ADA: ADA.handle}}] * 2
+
+
+def test_a_line_is_made_once_and_anew_when_the_members_change(rooms: Rooms[Member]) -> None:
+    class Codec:
+        def line_up(self, handles: Iterable[str]) -> list[str]:
+            return list(handles)
+
+    codec: Any = Codec()
+    ada, bob = Member("ada", codec), Member("bob", codec)
+    rooms.join("r", ada)
+    room: Any = rooms.get("r")
+    line = room.line(codec)
+    assert line == [ada.handle]
+    assert room.line(codec) is line
+    rooms.join("r", bob)
+    assert room.line(codec) == [ada.handle, bob.handle]
+    rooms.leave("r", ada)
+    assert room.line(codec) == [bob.handle]

@@ -1,17 +1,17 @@
 """ASGI's shapes, and how a publication becomes an event that any server can send."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from hubbub.core.messages import Payload, payload_bytes
 from hubbub.core.outbox import Outgoing, Overflow
 
 # ASGI leaves the values of scopes and events open; `Any` is what the specification says.
-M = TypeVar("M")
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
+Write: TypeAlias = Callable[[list[Outgoing["Event"]]], None]
 HeaderList: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
@@ -37,12 +37,15 @@ class EventCodec:
         """Events go out one by one."""
         return items
 
-    def deliver(self, members: Mapping[M, Any], batch: list[Outgoing[Event]]) -> Iterable[tuple[M, int]]:
+    def line_up(self, handles: Iterable[Write]) -> list[Write]:
         """Each handle is the `write` of an `EventWriter`."""
-        # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
-        for write in list(members.values()):
+        return list(handles)
+
+    def deliver(self, line: list[Write], batch: list[Outgoing[Event]]) -> Mapping[Write, int]:
+        """A member that turns out to be too slow is closed meanwhile; the line stays as it is."""
+        for write in line:
             write(batch)
-        return ()
+        return {}
 
 
 EVENT_CODEC = EventCodec()

@@ -3,9 +3,10 @@
 `hubbub.uvicorn:WebSocketProtocol` offers it as ``scope["extensions"]["hubbub.frames"]["writer"]``.
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from os import write
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,8 +15,6 @@ from hubbub.core.deflate import encode_compressed_frame
 from hubbub.core.frames import Opcode, encode_frame
 from hubbub.core.messages import Payload
 from hubbub.core.outbox import Outgoing, Overflow
-
-M = TypeVar("M")
 
 EXTENSION: Final = "hubbub.frames"
 
@@ -109,12 +108,15 @@ class FrameCodec:
         data = items[0].frame if len(items) == 1 else b"".join([item.frame for item in items])
         return FrameBatch(data, items)
 
-    def deliver(self, members: Mapping[M, Any], batch: FrameBatch) -> Iterable[tuple[M, int]]:
+    def line_up(self, handles: Iterable[Any]) -> Any:
         """Each handle is the `write` of a `DirectWriter`."""
-        # A copy: a member that turns out to be too slow is closed, and leaves in the middle of the loop.
-        for write_frames in list(members.values()):
+        return list(handles)
+
+    def deliver(self, line: Any, batch: FrameBatch) -> Mapping[Any, int]:
+        """A member that turns out to be too slow is closed meanwhile; the line stays as it is."""
+        for write_frames in line:
             write_frames(batch)
-        return ()
+        return {}
 
 
 class DescriptorCodec(FrameCodec):
@@ -122,18 +124,22 @@ class DescriptorCodec(FrameCodec):
 
     __slots__ = ()
 
-    def deliver(self, members: Mapping[M, Any], batch: FrameBatch) -> Iterable[tuple[M, int]]:
-        """Each handle is a descriptor. This is the innermost loop of a fan-out: it checks nothing else."""
+    def line_up(self, handles: Iterable[int]) -> "array[int]":
+        """Each handle is a descriptor. Side by side they are read faster than from all over memory."""
+        return array("i", handles)
+
+    def deliver(self, line: "array[int]", batch: FrameBatch) -> Mapping[int, int]:
+        """The innermost loop of a fan-out: it checks nothing."""
         data = batch.data
         size = len(data)
-        unfinished = []
-        for member, descriptor in members.items():
+        unfinished = {}
+        for descriptor in line:
             try:
                 written = write(descriptor, data)
             except OSError:  # full, or broken: the server finds out which
                 written = 0
             if written != size:
-                unfinished.append((member, written))
+                unfinished[descriptor] = written
         return unfinished
 
 

@@ -61,11 +61,15 @@ class Codec(Hashable, Protocol):
         """What a transport's `write` takes to write all the items at once."""
         ...
 
-    def deliver(self, members: Mapping[M, Any], batch: Any) -> Iterable[tuple[M, int]]:
-        """Write what `join` made to each member (with its handle). Never waits and never raises.
+    def line_up(self, handles: Iterable[Any]) -> Any:
+        """The members' handles in the form that `deliver` goes through fastest. Made once per membership."""
+        ...
 
-        Returns those who could take only so many bytes of it. Each of them must be given the rest, by its
-        `write_rest`, before anything else is written to it.
+    def deliver(self, line: Any, batch: Any) -> Mapping[Any, int]:
+        """Write what `join` made to every handle of the line. Never waits and never raises.
+
+        Returns the handles that could take only so many bytes of it. Their members must be given the rest, by
+        `write_rest`, before anything else is written to them.
         """
         ...
 

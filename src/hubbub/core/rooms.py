@@ -28,13 +28,14 @@ M = TypeVar("M", bound=Member)
 class Room(Generic[M]):
     """A named group of members, kept apart by codec. It exists as long as it has a member."""
 
-    __slots__ = ("count", "groups", "name", "options", "pending")
+    __slots__ = ("_lines", "count", "groups", "name", "options", "pending")
 
     def __init__(self, name: str, options: RoomOptions) -> None:
         self.name = name
         self.options = options
         self.count = 0
         self.groups: dict[Codec, dict[M, Any]] = {}  # codec -> member -> its handle
+        self._lines: dict[Codec, Any] = {}  # codec -> its members' handles, lined up; made when needed
         self.pending: list[Publication] = []  # published in this tick, not yet written to the members
 
     def __iter__(self) -> Iterator[M]:
@@ -47,12 +48,21 @@ class Room(Generic[M]):
     def add(self, member: M) -> None:
         """Add a member that is not in the room."""
         self.groups.setdefault(member.codec, {})[member] = member.handle
+        self._lines.pop(member.codec, None)
         self.count += 1
+
+    def line(self, codec: Codec) -> Any:
+        """The handles of a group, as its codec's `deliver` wants them."""
+        line = self._lines.get(codec)
+        if line is None:
+            line = self._lines[codec] = codec.line_up(self.groups.get(codec, {}).values())
+        return line
 
     def remove(self, member: M) -> None:
         """Remove a member that is in the room."""
         codec, group = next(item for item in self.groups.items() if member in item[1])
         del group[member]
+        self._lines.pop(codec, None)
         self.count -= 1
         if not group:
             del self.groups[codec]
