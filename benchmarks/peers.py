@@ -12,6 +12,7 @@ from benchmarks.build import build
 from benchmarks.places import NODE_MODULES, PEERS_PYTHON, ROOT
 
 WS_CLASS = "hubbub.uvicorn:WebSocketProtocol"
+HTTP_CLASS = "hubbub.uvicorn:HttpProtocol"
 SERVERS = "benchmarks.servers"
 # A server that is left behind by a harness that died ends by itself, where it can.
 FLOOR_SECONDS = 600
@@ -43,10 +44,12 @@ class Server:
 
 def _uvicorn(python: str, module: str, ws: str = "auto") -> Callable[[int], list[str]]:
     def argv(port: int) -> list[str]:
-        # Stock settings but for the log: uvloop and httptools are what uvicorn picks when they are there.
+        # Stock settings but for the log: uvloop and httptools are what uvicorn picks where they are. With our
+        # WebSocket class comes our HTTP class, as in `hubbub run`.
+        http = HTTP_CLASS if ws == WS_CLASS else "httptools"
         return [
             *(python, "-m", "uvicorn", f"{SERVERS}.{module}:app", "--host", "127.0.0.1", "--port", str(port)),
-            *("--loop", "uvloop", "--http", "httptools", "--ws", ws, "--log-level", "error"),
+            *("--loop", "uvloop", "--http", http, "--ws", ws, "--log-level", "error"),
         ]
 
     return argv
