@@ -42,7 +42,7 @@ churn: ## let 200,000 clients come and go, and look for what they leave behind
 
 conformance: ## run the Autobahn suite against the server
 	@scripts/setup test
-	@scripts/conformance
+	@.venv/bin/python scripts/conformance
 
 pin: ## renew constraints.txt (needs Python 3.11, 3.12 and 3.13)
 	@scripts/pin
