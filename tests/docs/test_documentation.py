@@ -37,9 +37,9 @@ async def test_the_program_runs_and_answers_as_the_page_says(program: Program, t
 @pytest.mark.parametrize("program", [one for one in PROGRAMS if one.needs_browser], ids=lambda one: one.place)
 @in_the_loop_of_the_browser
 async def test_the_program_and_its_javascript_run_as_the_page_says(
-    program: Program, tmp_path: Path, documentation_browser: Browser
+    program: Program, tmp_path: Path, browser: Browser
 ) -> None:
-    await run_program(program, tmp_path / "program", documentation_browser)
+    await run_program(program, tmp_path / "program", browser)
 
 
 def test_every_block_has_a_language_that_is_checked() -> None:

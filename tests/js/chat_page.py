@@ -69,7 +69,7 @@ async def chatting(
 ) -> AsyncIterator[ChatPage]:
     """Opens the chat as somebody; without a name, as somebody new.
 
-    With `frozen_at` the page's clock stands at that many seconds, once it is connected.
+    With `frozen_at` nothing is random, and once connected the page's clock stands at that many seconds.
     """
     opened = await browser.new_context(**context)
     page = await opened.new_page()
@@ -78,6 +78,7 @@ async def chatting(
         await page.evaluate(REMEMBER, name)
     if frozen_at is not None:
         await page.clock.install(time=0)
+        await page.add_init_script("Math.random = () => 0.5")  # the jitter of the delays
     chat = ChatPage(page)
     await page.goto(f"{origin}/chat#{room}")
     if frozen_at is not None:
