@@ -37,6 +37,8 @@ async def serving(hub: Hub, protocol: str = "WebSocketProtocol") -> AsyncIterato
             return
         async with hub.connection(WebSocket(scope, receive, send)) as me, me.join("one"), me.join("two"):
             await me.send("welcome")
+            while scope["path"] == "/push":
+                await me.send("x" * 60_000)
             async for text in me.iter_text():
                 await hub.broadcast_to_room("one", text)
 
@@ -66,7 +68,7 @@ async def member(port: int) -> ClientConnection:
     return client
 
 
-async def deaf_member(port: int) -> socket.socket:
+async def deaf_member(port: int, path: str = "/") -> socket.socket:
     """A member that does not read, with a small receive buffer."""
     there = socket.socket()
     there.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -74,7 +76,7 @@ async def deaf_member(port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     await loop.sock_connect(there, ("127.0.0.1", port))
     request = (
-        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     await loop.sock_sendall(there, request.encode())
@@ -250,3 +252,36 @@ def test_a_broadcast_is_compressed_once_for_all_who_agreed_and_not_for_the_other
                 await client.close()
 
     run_on("uvloop", test)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_send_that_waits_for_a_full_socket_ends_when_the_link_is_lost(loop: str) -> None:
+    """At once, and not when the hub looks after the connection the next time, 5 s later."""
+
+    async def test() -> None:
+        hub = Hub(limits=Limits(send_timeout=60.0))
+        async with serving(hub) as port:
+            deaf = await deaf_member(port, "/push")
+            me = hub.members("one")[0]
+            await eventually(lambda: me.transport.busy_since is not None)
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            deaf.close()
+            async with asyncio.timeout(4):
+                await eventually(lambda: hub.connection_count == 0)
+
+    run_on(loop, test)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_handler_that_only_sends_ends_when_the_client_says_goodbye(loop: str) -> None:
+    async def test() -> None:
+        hub = Hub()
+        async with serving(hub) as port:
+            client = await connect(f"ws://127.0.0.1:{port}/push", proxy=None)
+            for _ in range(20):
+                await client.recv()
+            await client.close()
+            async with asyncio.timeout(4):
+                await eventually(lambda: hub.connection_count == 0)
+
+    run_on(loop, test)

@@ -22,6 +22,7 @@ class Socket:
 
     deflate = False
     descriptor = -1
+    open = True
 
     def __init__(self, limit: int = 200) -> None:
         self.wire: list[bytes] = []

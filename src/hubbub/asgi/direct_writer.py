@@ -102,8 +102,7 @@ class DirectWriter:
         Raises:
             Disconnected: if the connection is closed, or closes meanwhile.
         """
-        if self._lost is not None:
-            raise self._lost
+        self._raise_if_ended()
         if not self._frames.paused and not self._outbox:
             self._frames.write_frames(item.frame)
             if not self._frames.paused:
@@ -117,8 +116,7 @@ class DirectWriter:
                 await self._waits.until_interrupted(self._resumed.wait())
         except Interrupted:
             pass
-        if self._lost is not None:
-            raise self._lost
+        self._raise_if_ended()
 
     def close(self, event: Event, *, discard: bool) -> None:
         """Send the close event after what waits; with `discard`, in place of it."""
@@ -149,6 +147,13 @@ class DirectWriter:
         if self._closing is not None and not self._closing.done():
             self._closing.cancel()
             self._frames.abort()
+
+    def _raise_if_ended(self) -> None:
+        """A handler that only sends hears here of the end, and would otherwise go on without ever waiting."""
+        if self._lost is None and not self._frames.open:
+            self._listener.lost(Disconnected(CloseCode.ABNORMAL))
+        if self._lost is not None:
+            raise self._lost
 
     def _go_direct(self) -> bool:
         """Let rooms write to the descriptor, if the server allows it."""

@@ -12,7 +12,6 @@ Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Write: TypeAlias = Callable[[list[Outgoing["Event"]]], None]
-HeaderList: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
 class EventCodec:

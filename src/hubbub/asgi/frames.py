@@ -32,6 +32,11 @@ class FrameWriter(Protocol):
     """Called when `paused` has become False."""
 
     @property
+    def open(self) -> bool:
+        """Whether frames are still written, and not ignored."""
+        ...
+
+    @property
     def descriptor(self) -> int:
         """A non-blocking descriptor to write whole frames to; -1 where or while that may not be done."""
         ...

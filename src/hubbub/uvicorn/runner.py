@@ -17,6 +17,9 @@ from hubbub.uvicorn.drain import DrainingServer
 EXIT_TIME = 30.0
 """Seconds from SIGTERM to the end of the process, at most."""
 
+LAST_STEPS = 3.0
+"""Seconds of them for what follows when a handler had to be cancelled: its end, and the hub's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -32,6 +35,20 @@ class RunOptions:
     log_level: str = "info"
     uvicorn: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `uvicorn.Config`, like ``ssl_keyfile``."""
+
+
+class RunConfig(Config):
+    """uvicorn's configuration and the drain, which so reaches the workers too.
+
+    Args:
+        app: an ASGI app or its import string.
+        drain: seconds over which clients are closed after SIGTERM.
+        options: of `uvicorn.Config`.
+    """
+
+    def __init__(self, app: Any, drain: float, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.drain = drain
 
 
 class Workers(Multiprocess):
@@ -51,19 +68,16 @@ class Worker(multiprocess.Process):
     def server(self) -> Server:
         """The server of this process."""
         if self._server is None:
-            self._server = DrainingServer(self.config, drain_window(self.config))
+            assert isinstance(self.config, RunConfig)
+            self._server = DrainingServer(self.config, self.config.drain)
         return self._server
 
 
-def drain_window(config: Config) -> float:
-    """The drain that fits the config: what the graceful shutdown leaves of `EXIT_TIME`."""
-    return EXIT_TIME - float(config.timeout_graceful_shutdown or 0)
-
-
-def configure(app: Any, options: RunOptions) -> Config:
-    """uvicorn's configuration for an ASGI app or its import string (``"module:app"``)."""
-    return Config(
+def configure(app: Any, options: RunOptions) -> "RunConfig":
+    """The configuration for an ASGI app or its import string (``"module:app"``)."""
+    return RunConfig(
         app,
+        options.drain,
         host=options.host,
         port=options.port,
         http="hubbub.uvicorn:HttpProtocol",
@@ -72,7 +86,7 @@ def configure(app: Any, options: RunOptions) -> Config:
         workers=options.workers,
         reload=options.reload,
         log_level=options.log_level,
-        timeout_graceful_shutdown=max(1, int(EXIT_TIME - options.drain)),
+        timeout_graceful_shutdown=max(1, int(EXIT_TIME - LAST_STEPS - options.drain)),
         **options.uvicorn,
     )
 

@@ -74,6 +74,11 @@ class FrameWriter(asyncio.Protocol):
         return self._window_bits >= SHARED_WINDOW_BITS
 
     @property
+    def open(self) -> bool:
+        """Whether frames are still written, and not ignored."""
+        return self._state is _OPEN
+
+    @property
     def descriptor(self) -> int:
         """The socket, for whoever writes whole frames to it himself; -1 where or while that may not be done.
 
@@ -137,8 +142,10 @@ class FrameWriter(asyncio.Protocol):
         """The connection is lost: whoever waits to send must not wait for ever."""
         self._withdraw()
         self.paused = False
-        self.on_resume = None
         self._wake_senders()
+        if self.on_resume is not None:
+            self.on_resume()
+            self.on_resume = None
 
     def _withdraw(self) -> None:
         """From now on the descriptor is not written to: its number may soon be another connection's."""
