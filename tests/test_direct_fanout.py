@@ -277,7 +277,7 @@ def test_a_handler_that_only_sends_ends_when_the_client_says_goodbye(loop: str) 
     async def test() -> None:
         hub = Hub()
         async with serving(hub) as port:
-            client = await connect(f"ws://127.0.0.1:{port}/push", proxy=None)
+            client = await connect(f"ws://127.0.0.1:{port}/push", proxy=None, close_timeout=1)
             for _ in range(20):
                 await client.recv()
             await client.close()
