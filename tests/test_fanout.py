@@ -69,7 +69,7 @@ class Stage:
         self.fanout = Fanout(self.rooms, self.stats)
 
     def publish(self, room: str, payload: Payload) -> None:
-        self.fanout.deliver(Publication(room, payload, 0.0))
+        self.fanout.publication(Publication(room, payload, 0.0))
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def burst(fanout: Fanout, count: int) -> Callable[[], None]:
 
     def publish() -> None:
         for publication in publications:
-            fanout.deliver(publication)
+            fanout.publication(publication)
         fanout.flush()
 
     return publish

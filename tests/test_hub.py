@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from guests import guest, route
@@ -19,9 +19,9 @@ from hubbub import (
     HubNotRunning,
     Limits,
     Position,
-    Publication,
 )
 from hubbub.brokers import MemoryBroker
+from hubbub.brokers.base import Receiver
 from hubbub.core.errors import InvalidMessage, InvalidRoomName, LimitReached
 from hubbub.testing import connect, running
 
@@ -357,10 +357,10 @@ async def test_a_hub_whose_broker_does_not_start_can_be_started_later() -> None:
     class Moody(MemoryBroker):
         fails = True
 
-        async def start(self, deliver: Callable[[Publication], None]) -> None:
+        async def start(self, receiver: Receiver) -> None:
             if self.fails:
                 raise BrokerError("not today")
-            await super().start(deliver)
+            await super().start(receiver)
 
     hub = Hub(broker := Moody())
     with pytest.raises(BrokerError):

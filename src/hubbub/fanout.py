@@ -9,6 +9,7 @@ from typing import Any
 
 from hubbub.connection import Connection
 from hubbub.core.messages import Publication
+from hubbub.core.positions import Position
 from hubbub.core.rooms import Room, Rooms
 from hubbub.core.stats import Stats
 
@@ -40,7 +41,7 @@ class Fanout:
         """So much was published in this turn that it should end before more is."""
         return self._bytes > self._tick_bytes
 
-    def deliver(self, publication: Publication) -> None:
+    def publication(self, publication: Publication) -> None:
         """Take a publication from the broker, on the event loop's thread."""
         room = self._rooms.get(publication.room)
         if room is None:
@@ -50,6 +51,9 @@ class Fanout:
         self._dirty[room.name] = room
         room.pending.append(publication)
         self._bytes += publication.size + PUBLICATION_BYTES
+
+    def interrupted(self, room: str, position: Position) -> None:
+        """Nothing yet."""
 
     def flush(self) -> None:
         """Write everything that is pending."""

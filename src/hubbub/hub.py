@@ -89,7 +89,7 @@ class Hub:
         watch = Watch(self._clock, self.heartbeat, self.limits, self._dead, self.slow)
         self._open = Reception(self, self._clock, watch, self.limits, self.origins)
         try:
-            await self._broker.start(self._fanout.deliver)
+            await self._broker.start(self._fanout)
         except BaseException:
             self._halt()
             raise

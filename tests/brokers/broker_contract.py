@@ -19,6 +19,15 @@ class Node:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.delivered: list[Publication] = []
+        self.interruptions: list[tuple[str, Position]] = []
+
+    def publication(self, publication: Publication) -> None:
+        """Called by the broker."""
+        self.delivered.append(publication)
+
+    def interrupted(self, room: str, position: Position) -> None:
+        """Called by the broker."""
+        self.interruptions.append((room, position))
 
     async def payloads(self, count: int) -> list[str | bytes]:
         """The payloads delivered, once there are so many."""
@@ -44,8 +53,8 @@ class BrokerContract:
     async def node(self, make_broker: Callable[[], Broker]) -> AsyncIterator[Node]:
         """A started broker that is subscribed to the room "r"."""
         node = Node(make_broker())
-        await node.broker.start(node.delivered.append)
-        await node.broker.subscribe("r")
+        await node.broker.start(node)
+        await node.broker.subscribe("r", KEEP)
         yield node
         await node.broker.stop()
 
@@ -82,15 +91,65 @@ class BrokerContract:
         offsets = [one.position.offset for one in node.delivered if one.position]
         assert offsets == list(range(1, 51))
 
+    async def test_a_publication_keeps_its_tags(self, node: Node) -> None:
+        published = await node.broker.publish("r", "a", history=KEEP, tags={"kind": "news"})
+        await node.payloads(1)
+        assert node.delivered == [published]
+        assert published.tags == {"kind": "news"}
+        page = await node.broker.history("r", KEEP, since=None, limit=None, reverse=False)
+        assert list(page.publications) == [published]
+
+    @pytest.mark.parametrize("history", [KEEP, None], ids=["history", "no history"])
+    async def test_a_publish_with_the_same_idempotency_key_is_published_once(
+        self, node: Node, history: History | None
+    ) -> None:
+        first = await node.broker.publish("r", "a", history=history, idempotency_key="k")
+        repeated = await asyncio.gather(
+            *(node.broker.publish("r", "a", history=history, idempotency_key="k") for _ in range(5))
+        )
+        other = await node.broker.publish("r", "b", history=history, idempotency_key="another")
+        elsewhere = await node.broker.publish("s", "a", history=history, idempotency_key="k")
+        await node.payloads(2)
+        assert [one.payload for one in node.delivered if one.room == "r"] == ["a", "b"]
+        assert {one.position for one in repeated} == {first.position}
+        assert other.position != first.position or history is None
+        assert elsewhere.room == "s"
+
+    async def test_publishes_at_once_with_one_idempotency_key_are_one(self, node: Node) -> None:
+        made = await asyncio.gather(
+            *(node.broker.publish("r", "a", history=KEEP, idempotency_key="k") for _ in range(20))
+        )
+        last = await node.broker.publish("r", "last", history=KEEP)
+        assert {one.position.offset for one in made if one.position} == {1}
+        assert last.position is not None
+        assert last.position.offset == 2
+        assert await node.payloads(2) == ["a", "last"]
+
+    async def test_subscribing_tells_after_which_position_everything_is_delivered(self, node: Node) -> None:
+        assert await node.broker.subscribe("plain") is None
+        before = await node.broker.subscribe("s", KEEP)
+        assert before is not None
+        assert before.offset == 0
+        first = await node.broker.publish("s", "a", history=KEEP)
+        assert first.position == Position(before.epoch, 1)
+        made = [await node.broker.publish("t", payload, history=KEEP) for payload in "abc"]
+        assert await node.broker.subscribe("t", KEEP) == made[-1].position
+
+    async def test_a_room_nobody_here_listens_to_may_be_published_to(self, node: Node) -> None:
+        await node.broker.publish("elsewhere", "a", history=KEEP)
+        await node.broker.publish("r", "b", history=KEEP)
+        await node.payloads(1)
+        assert [one.payload for one in node.delivered if one.room == "r"] == ["b"]
+
     async def test_subscribing_twice_delivers_once(self, node: Node) -> None:
-        await node.broker.subscribe("r")
+        await node.broker.subscribe("r", KEEP)
         await node.broker.publish("r", "a")
         await node.broker.publish("r", "b")
         assert await node.payloads(2) == ["a", "b"]
 
     async def test_a_room_can_be_left_and_listened_to_again(self, node: Node) -> None:
         node.broker.unsubscribe("r")
-        await node.broker.subscribe("r")
+        await node.broker.subscribe("r", KEEP)
         await node.broker.publish("r", "a")
         assert await node.payloads(1) == ["a"]
 
@@ -103,18 +162,21 @@ class BrokerContract:
         broker = make_broker()
         with pytest.raises(BrokerError):
             await broker.publish("r", "a")
-        delivered: list[Publication] = []
-        await broker.start(delivered.append)
+        assert not broker.connected
+        node = Node(broker)
+        await broker.start(node)
+        assert broker.connected
         await broker.stop()
+        assert not broker.connected
         with pytest.raises(BrokerError):
             await broker.publish("r", "a")
-        assert delivered == []
+        assert node.delivered == []
 
     async def test_history_goes_on_after_a_stop_and_a_start(self, node: Node) -> None:
         (first,) = await node.fill("a")
         await node.broker.stop()
-        await node.broker.start(node.delivered.append)
-        await node.broker.subscribe("r")
+        await node.broker.start(node)
+        await node.broker.subscribe("r", KEEP)
         await node.fill("b")
         assert await node.read(since=first.position) == ["b"]
 
@@ -165,6 +227,43 @@ class BrokerContract:
         await eventually(nothing_is_left)
         page = await node.broker.history("r", short, since=first.position, limit=None, reverse=False)
         assert (list(page.publications), page.position) == ([], first.position)
+
+    async def test_a_history_is_bounded_in_bytes(self, node: Node) -> None:
+        small = History(size=5, ttl=60.0, bytes=10)
+        await node.fill("aaaa", "bbbb", "cccc", history=small)
+        page = await node.broker.history("r", small, since=None, limit=None, reverse=False)
+        assert [one.payload for one in page.publications] == ["bbbb", "cccc"]
+
+    async def test_a_limit_of_zero_gives_the_position_alone(self, node: Node) -> None:
+        last = (await node.fill("a", "b"))[-1]
+        page = await node.broker.history("r", KEEP, since=None, limit=0, reverse=False)
+        assert (list(page.publications), page.position) == ([], last.position)
+
+    async def test_a_removed_history_is_gone_and_offsets_go_on(self, node: Node) -> None:
+        made = await node.fill("a", "b")
+        await node.broker.remove_history("r")
+        assert await node.read() == []
+        assert await node.read(since=made[1].position) == []
+        with pytest.raises(HistoryGone):
+            await node.read(since=made[0].position)
+        (after,) = await node.fill("c")
+        assert await node.read(since=made[1].position) == ["c"]
+        assert after.position is not None
+        assert after.position.offset == 3
+        await node.broker.remove_history("never written to")
+
+    async def test_names_that_mean_something_to_brokers_are_only_names(self, node: Node) -> None:
+        names = ["a.b", "a.*", "*", "#", "a:b/c", "@x", "A", "a", "-", "_", "x" * 255]
+        for name in names:
+            await node.broker.subscribe(name, KEEP)
+        for name in names:
+            await node.broker.publish(name, f"to {name}", history=KEEP)
+        await node.payloads(len(names))
+        assert {one.room: one.payload for one in node.delivered} == {name: f"to {name}" for name in names}
+        assert len(node.delivered) == len(names)
+        for name in names:
+            page = await node.broker.history(name, KEEP, since=None, limit=None, reverse=False)
+            assert [one.payload for one in page.publications] == [f"to {name}"]
 
     # Claims
 

@@ -4,10 +4,11 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from broker_contract import BrokerContract
+from broker_contract import BrokerContract, Node
 
-from hubbub import BrokerError, History, HistoryGone, Position, Publication
+from hubbub import BrokerError, History, HistoryGone, Position
 from hubbub.brokers import Broker, MemoryBroker
+from hubbub.brokers.base import IDEMPOTENCY_WINDOW
 from hubbub.brokers.memory import MAX_CLAIMS
 
 
@@ -29,16 +30,16 @@ class Hands:
 
 async def started(**arguments: object) -> MemoryBroker:
     broker = MemoryBroker(**arguments)  # type: ignore[arg-type]
-    await broker.start(lambda publication: None)
+    await broker.start(Node(broker))
     return broker
 
 
 async def test_delivery_is_done_when_publish_returns() -> None:
-    delivered: list[Publication] = []
     broker = MemoryBroker(clock=Hands())
-    await broker.start(delivered.append)
+    node = Node(broker)
+    await broker.start(node)
     published = await broker.publish("r", "a")
-    assert delivered == [published]
+    assert node.delivered == [published]
     assert published.time == 1_000.0
 
 
@@ -84,3 +85,27 @@ async def test_a_long_claim_does_not_keep_ended_ones_in_memory() -> None:
             assert await broker.claim(f"ticket {next(numbers)}", 60.0)
         hands.time += 61.0
     assert not await broker.claim("idempotency key", 60.0)
+
+
+async def test_idempotency_keys_are_forgotten_after_five_minutes() -> None:
+    hands = Hands()
+    broker = await started(clock=hands)
+    first = await broker.publish("r", "a", history=History(), idempotency_key="k")
+    hands.time += IDEMPOTENCY_WINDOW - 1
+    again = await broker.publish("r", "a", history=History(), idempotency_key="k")
+    assert (again.position, again.time) == (first.position, first.time)
+    hands.time += 1
+    later = await broker.publish("r", "a", history=History(), idempotency_key="k")
+    assert later.position != first.position
+
+
+async def test_a_room_that_was_forgotten_tells_those_who_are_still_in_it() -> None:
+    broker = MemoryBroker(max_rooms=1)
+    node = Node(broker)
+    await broker.start(node)
+    await broker.publish("r", "a", history=History())
+    await broker.publish("s", "b", history=History())
+    published = await broker.publish("r", "c", history=History())
+    assert published.position is not None
+    assert node.interruptions[-1] == ("r", Position(published.position.epoch, 0))
+    assert published.position.offset == 1

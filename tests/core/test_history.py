@@ -1,7 +1,5 @@
 """A room's log: what it keeps, and that a position never lies."""
 
-from itertools import count
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,27 +85,26 @@ def test_appending_forgets_what_is_older_than_the_ttl() -> None:
 
 
 def test_each_room_of_a_store_has_its_own_epoch() -> None:
-    epochs = count()
-    store = HistoryStore(1_000, lambda: f"e{next(epochs)}")
+    store = HistoryStore(1_000, "e")
     for room in "aba":
         store.append(Publication(room, "x", 0.0), KEEP)
-    assert store.log("a").position == Position("e0", 2)
-    assert store.log("b").position == Position("e1", 1)
+    assert store.log("a").position == Position("e.0", 2)
+    assert store.log("b").position == Position("e.0", 1)
     assert len(store) == 2
 
 
 def test_past_the_total_the_room_least_recently_written_loses_its_oldest() -> None:
-    store = HistoryStore(10, lambda: "e")
+    store = HistoryStore(10, "e")
     for room, payload in [("a", "1234"), ("b", "56"), ("a", "78"), ("b", "9"), ("c", "xyz")]:
         store.append(Publication(room, payload, 0.0), KEEP)
     assert (payloads(store.log("a").newest()), store.bytes) == (["78"], 8)
     assert payloads(store.log("b").newest()) == ["9", "56"]
     with pytest.raises(HistoryGone):
-        store.log("a").since(Position("e", 0))
+        store.log("a").since(Position("e.0", 0))
 
 
 def test_the_newest_publication_stays_even_when_it_alone_is_over_the_total() -> None:
-    store = HistoryStore(10, lambda: "e")
+    store = HistoryStore(10, "e")
     store.append(Publication("a", "1", 0.0), KEEP)
     store.append(Publication("b", "x" * 20, 0.0), KEEP)
     assert payloads(store.log("b").newest()) == ["x" * 20]
@@ -116,7 +113,7 @@ def test_the_newest_publication_stays_even_when_it_alone_is_over_the_total() -> 
 
 
 def test_a_store_forgets_what_is_too_old_when_it_is_read() -> None:
-    store = HistoryStore(100, lambda: "e")
+    store = HistoryStore(100, "e")
     store.append(Publication("a", "12345", 0.0), KEEP)
     assert len(store.expire("a", before=1.0)) == 0
     assert store.bytes == 0
@@ -129,7 +126,7 @@ steps = st.lists(st.tuples(st.sampled_from("abc"), st.text("xé", max_size=8)), 
 def test_the_bound_holds_and_what_is_left_is_the_end_of_what_came(
     written: list[tuple[str, str]], max_bytes: int, size: int
 ) -> None:
-    store = HistoryStore(max_bytes, lambda: "e")
+    store = HistoryStore(max_bytes, "e")
     came: dict[str, list[str]] = {}
     for time, (room, payload) in enumerate(written):
         store.append(Publication(room, payload, float(time)), History(size=size, ttl=1e9))
@@ -140,7 +137,43 @@ def test_the_bound_holds_and_what_is_left_is_the_end_of_what_came(
         log = store.log(room)
         left = payloads(log.newest()[::-1])
         assert left == all_of_it[len(all_of_it) - len(left) :]
-        assert payloads(log.since(Position("e", log.top - len(left)))) == left
+        assert payloads(log.since(Position("e.0", log.top - len(left)))) == left
         if len(left) < len(all_of_it):
             with pytest.raises(HistoryGone):
-                log.since(Position("e", log.top - len(left) - 1))
+                log.since(Position("e.0", log.top - len(left) - 1))
+
+
+def test_a_room_that_is_only_read_takes_no_place() -> None:
+    store = HistoryStore(100, "e")
+    for number in range(10):
+        assert store.position(f"room{number}") == Position("e.0", 0)
+    assert len(store) == 0
+
+
+def test_past_the_rooms_the_one_least_recently_written_is_forgotten_and_comes_back_with_a_new_epoch() -> None:
+    store = HistoryStore(100, "e", max_rooms=2)
+    for room in "abc":
+        store.append(Publication(room, "x", 0.0), KEEP)
+    assert (len(store), store.bytes) == (2, 2)
+    assert store.position("b") == Position("e.0", 1)
+    came_back = store.append(Publication("a", "y", 0.0), KEEP)
+    assert came_back.position == Position("e.1", 1)
+    with pytest.raises(HistoryGone):
+        store.log("a").since(Position("e.0", 1))
+
+
+def test_a_cleared_room_forgets_its_publications_and_not_its_place() -> None:
+    store = HistoryStore(100, "e")
+    last = [store.append(Publication("a", "x", 0.0), KEEP) for _ in range(3)][-1]
+    store.clear("a")
+    assert (store.bytes, store.position("a")) == (0, last.position)
+    assert store.log("a").since(Position("e.0", 3)) == []
+    with pytest.raises(HistoryGone):
+        store.log("a").since(Position("e.0", 2))
+
+
+def test_a_log_stays_within_its_bytes() -> None:
+    store = HistoryStore(100, "e")
+    for payload in ("aaaa", "bbbb", "cc"):
+        store.append(Publication("a", payload, 0.0), History(bytes=6))
+    assert payloads(store.log("a").newest()) == ["cc", "bbbb"]

@@ -1,15 +1,15 @@
 """The contract of a broker: it orders, stores and carries publications between processes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from hubbub.core.history import History
 from hubbub.core.messages import Payload, Publication
 from hubbub.core.positions import Position
 
-Deliver: TypeAlias = Callable[[Publication], None]
-"""What a broker calls, on the event loop's thread, for each publication of a room subscribed to, in order."""
+IDEMPOTENCY_WINDOW = 300.0
+"""Seconds for which a publish with the same idempotency key is the same publish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,31 @@ class HistoryPage:
     """The newest position there was at that moment."""
 
 
-class Broker(Protocol):
-    """One instance serves one hub. All methods raise `BrokerError` when the operation did not happen."""
+class Receiver(Protocol):
+    """What a broker tells its hub, on the event loop's thread. Neither method waits or raises."""
 
-    async def start(self, deliver: Deliver) -> None:
+    def publication(self, publication: Publication) -> None:
+        """A publication of a room subscribed to. Those with a position come without gap, double or swap."""
+        ...
+
+    def interrupted(self, room: str, position: Position) -> None:
+        """Publications of the room were lost for good; what comes next follows `position`."""
+        ...
+
+
+class Broker(Protocol):
+    """One instance serves one hub. All methods raise `BrokerError` when the operation did not happen.
+
+    Room names are 1 to 255 bytes of ASCII letters, digits and ``_ - : . @ / * #``; a broker that gives some
+    of these a meaning encodes them.
+    """
+
+    @property
+    def connected(self) -> bool:
+        """Whether publications would be accepted now, as far as the broker knows."""
+        ...
+
+    async def start(self, receiver: Receiver) -> None:
         """Connect and begin to deliver."""
         ...
 
@@ -32,12 +53,15 @@ class Broker(Protocol):
         """Disconnect. Nothing is delivered afterwards."""
         ...
 
-    async def subscribe(self, room: str) -> None:
-        """Deliver the room's publications; returns once none can be missed. Twice is as good as once."""
+    async def subscribe(self, room: str, history: History | None = None) -> Position | None:
+        """Deliver the room's publications; returns once none can be missed. Twice is as good as once.
+
+        Returns the position after which everything is delivered; None for a room without history.
+        """
         ...
 
     def unsubscribe(self, room: str) -> None:
-        """Nobody here listens to the room any more."""
+        """Nobody here listens to the room any more. What was subscribed to later stays subscribed."""
         ...
 
     async def publish(
@@ -48,8 +72,14 @@ class Broker(Protocol):
         history: History | None = None,
         publisher: str | None = None,
         key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Publication:
-        """Accept a publication: position and delivery are one atomic step where the room has history."""
+        """Accept a publication: position and delivery are one atomic step where the room has history.
+
+        With an `idempotency_key` that this room has seen within `IDEMPOTENCY_WINDOW`, nothing is published;
+        the answer has the position of the first one.
+        """
         ...
 
     async def history(
@@ -61,12 +91,16 @@ class Broker(Protocol):
             room: the room's name.
             history: the room's history options.
             since: only what came after this position; None for all that is kept.
-            limit: most publications returned; None for all.
+            limit: most publications returned; None for all, 0 for the position alone.
             reverse: newest first. Not together with `since`.
 
         Raises:
             HistoryGone: if not all that followed `since` is kept.
         """
+        ...
+
+    async def remove_history(self, room: str) -> None:
+        """Forget the room's publications. Offsets go on: positions before the newest are gone."""
         ...
 
     async def claim(self, key: str, ttl: float) -> bool:

@@ -3,15 +3,19 @@
 import heapq
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from hubbub.brokers.base import Deliver, HistoryPage
+import msgspec
+
+from hubbub.brokers.base import IDEMPOTENCY_WINDOW, HistoryPage, Receiver
 from hubbub.core.errors import BrokerError
 from hubbub.core.history import History, HistoryStore
+from hubbub.core.idempotency import RecentKeys
 from hubbub.core.messages import Payload, Publication
 from hubbub.core.positions import Position
 
 MAX_CLAIMS = 100_000
+MAX_IDEMPOTENCY_KEYS = 1_000_000
 
 
 class MemoryBroker:
@@ -19,26 +23,42 @@ class MemoryBroker:
 
     Args:
         history_bytes: bound on the payload bytes of all rooms' histories together.
+        max_rooms: bound on the number of rooms with a history.
         clock: seconds since the Unix epoch.
     """
 
-    def __init__(self, *, history_bytes: int = 67_108_864, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        history_bytes: int = 67_108_864,
+        max_rooms: int = 100_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
-        self._histories = HistoryStore(history_bytes, new_epoch=lambda: secrets.token_urlsafe(8))
+        self._histories = HistoryStore(history_bytes, secrets.token_urlsafe(8), max_rooms)
+        self._published: RecentKeys[tuple[float, Position | None]] = RecentKeys(
+            IDEMPOTENCY_WINDOW, MAX_IDEMPOTENCY_KEYS
+        )
         self._claims: set[str] = set()  # the open ones
         self._claim_ends: list[tuple[float, str]] = []  # a heap: when each of them ends
-        self._deliver: Deliver | None = None  # None while stopped
+        self._receiver: Receiver | None = None  # None while stopped
 
-    async def start(self, deliver: Deliver) -> None:
+    @property
+    def connected(self) -> bool:
+        """Whether it runs."""
+        return self._receiver is not None
+
+    async def start(self, receiver: Receiver) -> None:
         """Begin to deliver."""
-        self._deliver = deliver
+        self._receiver = receiver
 
     async def stop(self) -> None:
         """Stop delivering; histories stay for a later start."""
-        self._deliver = None
+        self._receiver = None
 
-    async def subscribe(self, room: str) -> None:
+    async def subscribe(self, room: str, history: History | None = None) -> Position | None:
         """Nothing to do: every publication is made here."""
+        return None if history is None else self._histories.position(room)
 
     def unsubscribe(self, room: str) -> None:
         """Nothing to do: the hub delivers only to rooms that have members."""
@@ -51,14 +71,32 @@ class MemoryBroker:
         history: History | None = None,
         publisher: str | None = None,
         key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Publication:
-        """Keep and deliver at once. Raises `BrokerError` while stopped."""
-        if self._deliver is None:
+        """Keep and deliver at once.
+
+        Raises:
+            BrokerError: while stopped, or if a million idempotency keys are remembered.
+        """
+        if self._receiver is None:
             raise BrokerError("the memory broker is stopped")
-        publication = Publication(room, payload, self._clock(), None, publisher, key)
+        now = self._clock()
+        publication = Publication(room, payload, now, None, publisher, key, tags)
+        if idempotency_key is not None:
+            earlier = self._published.get(f"{room} {idempotency_key}", now)
+            if earlier is not None:
+                return msgspec.structs.replace(publication, time=earlier[0], position=earlier[1])
+            self._published.check_room(now)
         if history is not None:
             publication = self._histories.append(publication, history)
-        self._deliver(publication)
+            position = publication.position
+            if position is not None and position.offset == 1:
+                # Nothing new to those who subscribed to an empty room, but the room may have been forgotten.
+                self._receiver.interrupted(room, Position(position.epoch, 0))
+        if idempotency_key is not None:
+            self._published.add(f"{room} {idempotency_key}", (now, publication.position), now)
+        self._receiver.publication(publication)
         return publication
 
     async def history(
@@ -70,7 +108,11 @@ class MemoryBroker:
             return HistoryPage(log.since(since, limit), log.position)
         if reverse:
             return HistoryPage(log.newest(limit), log.position)
-        return HistoryPage(log.newest()[::-1][:limit], log.position)
+        return HistoryPage(log.oldest(limit), log.position)
+
+    async def remove_history(self, room: str) -> None:
+        """Forget the room's publications."""
+        self._histories.clear(room)
 
     async def claim(self, key: str, ttl: float) -> bool:
         """True for the first caller within `ttl` seconds.

@@ -1,7 +1,6 @@
 """The logs behind rooms that remember: bounded by count, age and bytes, with positions that never lie."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,7 +16,7 @@ class History:
     """How much a room remembers.
 
     Raises:
-        ConfigurationError: if size or ttl is not positive.
+        ConfigurationError: if one of them is not positive.
     """
 
     size: int = 100
@@ -26,9 +25,12 @@ class History:
     ttl: float = 300.0
     """Seconds that a publication is kept."""
 
+    bytes: int = 16_777_216
+    """Bytes of payload kept. The newest publication is kept even if it alone is larger."""
+
     def __post_init__(self) -> None:
-        if self.size <= 0 or self.ttl <= 0:
-            raise ConfigurationError("History needs a positive size and ttl")
+        if self.size <= 0 or self.ttl <= 0 or self.bytes <= 0:
+            raise ConfigurationError("History needs a positive size, ttl and bytes")
 
 
 class HistoryLog:
@@ -56,7 +58,7 @@ class HistoryLog:
         positioned = msgspec.structs.replace(publication, position=self.position)
         self._entries.append(positioned)
         self.bytes += payload_bytes(positioned.payload)
-        while len(self._entries) > history.size:
+        while len(self._entries) > history.size or (self.bytes > history.bytes and len(self._entries) > 1):
             self.drop_oldest()
         self.expire(publication.time - history.ttl)
         return positioned
@@ -82,49 +84,56 @@ class HistoryLog:
             raise HistoryGone(f"The history no longer holds all that followed {position}")
         return list(islice(self._entries, position.offset - first + 1, None))[:limit]
 
+    def oldest(self, limit: int | None = None) -> list[Publication]:
+        """The oldest publications, oldest first, at most `limit`."""
+        return list(islice(self._entries, limit))
+
     def newest(self, limit: int | None = None) -> list[Publication]:
         """The newest publications, newest first, at most `limit`."""
         return list(islice(reversed(self._entries), limit))
 
 
 class HistoryStore:
-    """The logs of all rooms of a process, together at most `max_bytes` of payload.
+    """The logs of all rooms of a process, together at most `max_bytes` of payload and `max_rooms` rooms.
 
-    Past that, the room that was written to least recently loses its oldest publications first.
+    Past the bytes, the room that was written to least recently loses its oldest publications first. Past the
+    rooms, it is forgotten. A forgotten room has a new epoch when it comes back, so no position ever lies: the
+    epoch of rooms that begin is the store's, and each time a room is forgotten it changes.
+
+    Args:
+        max_bytes: bound on the payload bytes of all rooms together.
+        epoch: unique for this store.
+        max_rooms: bound on the number of rooms.
     """
 
-    __slots__ = ("_logs", "_new_epoch", "bytes", "max_bytes")
+    __slots__ = ("_epoch", "_forgotten", "_logs", "bytes", "max_bytes", "max_rooms")
 
-    def __init__(self, max_bytes: int, new_epoch: Callable[[], str]) -> None:
+    def __init__(self, max_bytes: int, epoch: str, max_rooms: int = 100_000) -> None:
         self.max_bytes = max_bytes
+        self.max_rooms = max_rooms
         self.bytes = 0
-        self._new_epoch = new_epoch
+        self._epoch = epoch
+        self._forgotten = 0  # rooms
         self._logs: OrderedDict[str, HistoryLog] = OrderedDict()  # least recently written first
 
     def __len__(self) -> int:
         return len(self._logs)
 
-    def log(self, room: str) -> HistoryLog:
-        """The room's log; a new one with a new epoch if there is none."""
-        log = self._logs.get(room)
-        if log is None:
-            log = self._logs[room] = HistoryLog(self._new_epoch())
-        return log
+    def position(self, room: str) -> Position:
+        """The position of the newest publication there has been in the room."""
+        return self.log(room).position
 
     def append(self, publication: Publication, history: History) -> Publication:
-        """Append to the room's log and keep the store within its bound."""
-        log = self.log(publication.room)
+        """Append to the room's log and keep the store within its bounds."""
+        log = self._logs[publication.room] = self.log(publication.room)
         before = log.bytes
         positioned = log.append(publication, history)
         self.bytes += log.bytes - before
         self._logs.move_to_end(publication.room)
-        for other in self._logs.values():
-            while self.bytes > self.max_bytes and len(other) > (other is log):
-                before = other.bytes
-                other.drop_oldest()
-                self.bytes += other.bytes - before
-            if self.bytes <= self.max_bytes:
-                break
+        if self.bytes > self.max_bytes:
+            self._shrink(log)
+        if len(self._logs) > self.max_rooms:
+            self._forget_room()
         return positioned
 
     def expire(self, room: str, before: float) -> HistoryLog:
@@ -134,3 +143,29 @@ class HistoryStore:
         log.expire(before)
         self.bytes += log.bytes - size
         return log
+
+    def clear(self, room: str) -> None:
+        """Forget a room's publications; its offsets go on."""
+        log = self.log(room)
+        self.bytes -= log.bytes
+        while log:
+            log.drop_oldest()
+
+    def log(self, room: str) -> HistoryLog:
+        """The room's log. That of a room never written to is not kept: anybody may ask for any name."""
+        log = self._logs.get(room)
+        return HistoryLog(f"{self._epoch}.{self._forgotten}") if log is None else log
+
+    def _shrink(self, newest: HistoryLog) -> None:
+        for log in self._logs.values():
+            while self.bytes > self.max_bytes and len(log) > (log is newest):
+                before = log.bytes
+                log.drop_oldest()
+                self.bytes += log.bytes - before
+            if self.bytes <= self.max_bytes:
+                return
+
+    def _forget_room(self) -> None:
+        _, log = self._logs.popitem(last=False)
+        self.bytes -= log.bytes
+        self._forgotten += 1
