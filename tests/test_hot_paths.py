@@ -22,7 +22,7 @@ from hubbub.core.messages import Publication
 from hubbub.core.options import RoomOptions
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
-from hubbub.fanout import Fanout
+from hubbub.hub.fanout import Fanout
 from hubbub.uvicorn.writer import FrameWriter, State
 
 MEMBERS = 100

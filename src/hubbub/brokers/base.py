@@ -36,7 +36,7 @@ class Receiver(Protocol):
 class Broker(Protocol):
     """One instance serves one hub. All methods raise `BrokerError` when the operation did not happen.
 
-    Room names are 1 to 255 bytes of ASCII letters, digits and ``_ - : . @ / * #``; a broker that gives some
+    Room names are 1 to 300 bytes of ASCII letters, digits and ``_ - : . @ / * #``; a broker that gives some
     of these a meaning encodes them.
     """
 

@@ -12,7 +12,7 @@ from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Outgoing, Overflow
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
-from hubbub.fanout import TICK_BYTES, Fanout
+from hubbub.hub.fanout import TICK_BYTES, Fanout
 
 
 class Codec:

@@ -12,13 +12,13 @@ from starlette.websockets import WebSocket
 
 from hubbub.asgi import sockets
 from hubbub.asgi.pump import Pump
-from hubbub.clock import Clock
 from hubbub.connection import Connection, Host
 from hubbub.core.errors import CloseCode
 from hubbub.core.limits import Limits
 from hubbub.core.origins import Origins
 from hubbub.core.users import User
-from hubbub.watch import Watch
+from hubbub.hub.clock import Clock
+from hubbub.hub.watch import Watch
 
 LONGEST_WAIT = 86_400.0
 """Seconds until a token's end is looked at again: the wall clock may be set, and a laptop may sleep."""

@@ -13,7 +13,6 @@ from starlette.websockets import WebSocket
 from hubbub import redaction
 from hubbub.asgi.errors import SocketRefused
 from hubbub.brokers import Broker, HistoryPage, broker_from_url
-from hubbub.clock import Clock
 from hubbub.connection import Connection
 from hubbub.core.errors import CloseCode, ConfigurationError, HubNotRunning, LimitReached, Refused
 from hubbub.core.heartbeat import Heartbeat
@@ -27,10 +26,11 @@ from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.core.users import User
-from hubbub.fanout import Fanout
-from hubbub.reception import Admission, Reception
-from hubbub.visit import Visit, refuse
-from hubbub.watch import Watch
+from hubbub.hub.clock import Clock
+from hubbub.hub.fanout import Fanout
+from hubbub.hub.reception import Admission, Reception
+from hubbub.hub.visit import Visit, refuse
+from hubbub.hub.watch import Watch
 
 EVERYONE = "*"
 """The room of all connections. No room of a user's can have that name."""

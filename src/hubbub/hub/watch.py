@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from hubbub.clock import Clock
 from hubbub.connection import Connection
 from hubbub.core.heartbeat import Heartbeat, Verdict
 from hubbub.core.limits import Limits
+from hubbub.hub.clock import Clock
 
 PING = '{"type":"ping"}'
 LOOK_INTERVAL = 5.0

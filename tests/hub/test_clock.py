@@ -7,7 +7,7 @@ import pytest
 import uvloop
 from polling import eventually
 
-from hubbub.clock import Clock
+from hubbub.hub.clock import Clock
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
