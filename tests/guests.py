@@ -38,7 +38,7 @@ class Guest:
 
 @asynccontextmanager
 async def guest(
-    hub: Hub, url: str = "/", *, rooms: tuple[str, ...] = (), **arguments: Any
+    hub: Hub, url: str = "/", *, rooms: tuple[str, ...] = (), envelope: bool = False, **arguments: Any
 ) -> AsyncIterator[Guest]:
     """A client that has joined rooms. Its handler throws away what the client sends.
 
@@ -47,7 +47,7 @@ async def guest(
     came: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
     async def stay(websocket: WebSocket) -> None:
-        async with hub.connection(websocket) as me:
+        async with hub.connection(websocket, envelope=envelope) as me:
             for room in rooms:
                 await me.join(room)
             came.set_result(me)

@@ -29,6 +29,7 @@ LAYERS = {
     "connection": ("core asgi", "msgspec starlette"),
     "hub": ("core brokers asgi redaction connection", "msgspec starlette"),
     "auth": ("core", "jwt"),
+    "centrifuge": ("core", "google msgspec"),
     "fastapi": ("above", "fastapi msgspec starlette"),
     "uvicorn": ("core", "uvicorn"),
     "testing": ("above", "fastapi msgspec starlette"),
@@ -44,7 +45,7 @@ ONLY_IN = {
 THREADED = {"anyio", "asyncio", "concurrent", "subprocess", "threading"}
 IMPURE = {"select", "selectors", "socket", "time"} | THREADED
 CLOCKS = {"monotonic", "now", "perf_counter", "time", "today", "utcnow"}
-DISTRIBUTIONS = {"jwt": "pyjwt", "nats": "nats-py"}  # where the import's name is not the distribution's
+DISTRIBUTIONS = {"google": "protobuf", "jwt": "pyjwt", "nats": "nats-py"}  # where the names differ
 DYNAMIC = {"import_module", "__import__"}
 
 

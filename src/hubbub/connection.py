@@ -1,6 +1,7 @@
 """Connection: the hub's view of one client, and a handler's."""
 
 from collections.abc import AsyncIterator, Generator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 from weakref import ref
@@ -9,9 +10,11 @@ from starlette.websockets import WebSocket
 
 from hubbub.asgi.transport import WebSocketTransport
 from hubbub.core.errors import CloseCode, Disconnected, WrongMessageType
+from hubbub.core.formats import PLAIN, Format
 from hubbub.core.heartbeat import Heartbeat, Pulse
 from hubbub.core.messages import Payload, from_json, to_payload
 from hubbub.core.outbox import Codec
+from hubbub.core.positions import Position
 from hubbub.core.timers import Timer
 from hubbub.core.users import User
 
@@ -31,7 +34,7 @@ class Host(Protocol):
         """The loop's time, in seconds."""
         ...
 
-    async def join(self, room: str, member: "Connection") -> None:
+    async def join(self, room: str, member: "Connection", *, since: Position | None = None) -> "Joined":
         """Make the connection a member of the room."""
         ...
 
@@ -75,6 +78,7 @@ class Connection:
         "_host",
         "_transport",
         "expiry",
+        "format",
         "heartbeat",
         "id",
         "info",
@@ -92,6 +96,7 @@ class Connection:
         user: User | None = None,
         info: Mapping[str, object] | None = None,
         heartbeat: bool = False,
+        format: Format = PLAIN,
     ) -> None:
         self._host = host
         self._transport: WebSocketTransport | None = None  # None until the handshake is done
@@ -99,6 +104,7 @@ class Connection:
         self.user = user
         self.info = info
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
+        self.format = format  # what publications look like to it
         self.pulse = Pulse(host.now(), host.heartbeat.interval)
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
         self.look: Timer | None = None  # the next look of the hub's `Watch`
@@ -153,14 +159,20 @@ class Connection:
 
     # Rooms
 
-    def join(self, room: str) -> "Membership":
+    def join(self, room: str, *, since: Position | None = None) -> "Membership":
         """``await me.join(room)``, or ``async with me.join(room):`` to leave at the end of the block.
+
+        Args:
+            room: its name.
+            since: what the client has seen of it. All that followed is sent first, or nothing of it:
+                `Membership.recovered` says which.
 
         Raises, when awaited:
             InvalidRoomName: if the name breaks the rule.
             LimitReached: if the connection is in too many rooms.
+            BrokerError: if the broker does not answer.
         """
-        return Membership(self._host, self, room)
+        return Membership(self._host, self, room, since)
 
     def leave(self, room: str) -> None:
         """Leave the room; nothing happens if it is not a member."""
@@ -313,21 +325,44 @@ class Connection:
         self._host.forget(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Where a member begins in a room."""
+
+    position: Position | None
+    """What the member gets from now on follows it; None for a room without history."""
+
+    recovered: bool | None = None
+    """Whether it got all that it had missed; None if it did not ask."""
+
+
 class Membership:
     """A connection's stay in a room: awaitable, and a context manager."""
 
-    __slots__ = ("_host", "_member", "room")
+    __slots__ = ("_host", "_member", "_since", "joined", "room")
 
-    def __init__(self, host: Host, member: Connection, room: str) -> None:
+    def __init__(self, host: Host, member: Connection, room: str, since: Position | None) -> None:
         self._host = host
         self._member = member
+        self._since = since
         self.room = room
+        self.joined = Joined(None)
+
+    @property
+    def position(self) -> Position | None:
+        """Where the client stood when it joined: what it gets follows that. None without history."""
+        return self.joined.position
+
+    @property
+    def recovered(self) -> bool | None:
+        """Whether the client got all that followed `since`; None if that was not asked for."""
+        return self.joined.recovered
 
     def __await__(self) -> Generator[Any, None, "Membership"]:
         return self.__aenter__().__await__()
 
     async def __aenter__(self) -> "Membership":
-        await self._host.join(self.room, self._member)
+        self.joined = await self._host.join(self.room, self._member, since=self._since)
         return self
 
     async def __aexit__(

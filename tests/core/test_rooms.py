@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from hubbub.core.formats import ENVELOPE, PLAIN
 from hubbub.core.options import RoomOptions
 from hubbub.core.rooms import Rooms
 
@@ -23,6 +24,8 @@ class Member:
         return f"handle of {self.name}"
 
 
+TEXT: Any = (PLAIN, "text")
+BINARY: Any = (PLAIN, "binary")
 ADA, BOB, EVE = Member("ada", "text"), Member("bob", "text"), Member("eve", "binary")
 
 
@@ -53,10 +56,10 @@ def test_members_are_grouped_by_codec_in_the_order_they_joined(rooms: Rooms[Memb
         rooms.join("r", member)
     room = rooms.get("r")
     assert room is not None
-    groups = {codec: list(group) for codec, group in room.groups.items()}
-    assert groups == {"text": [BOB, ADA], "binary": [EVE]}
+    groups = {group: list(members) for group, members in room.groups.items()}
+    assert groups == {TEXT: [BOB, ADA], BINARY: [EVE]}
     rooms.leave("r", EVE)
-    assert list(room.groups) == ["text"]
+    assert list(room.groups) == [TEXT]
     assert EVE not in room
     assert ADA in room
 
@@ -145,11 +148,11 @@ def test_a_member_whose_codec_changes_is_regrouped_in_all_its_rooms(rooms: Rooms
     eve.codec = "binary"
     assert eve in next(iter(rooms))
     rooms.regroup(eve)
-    assert [room.groups for room in rooms] == [{"text": {ADA: ADA.handle}, "binary": {eve: eve.handle}}] * 2
+    assert [room.groups for room in rooms] == [{TEXT: {ADA: ADA.handle}, BINARY: {eve: eve.handle}}] * 2
     assert [room.count for room in rooms] == [2, 2]
     eve.codec = "text"
     assert rooms.forget(eve) == ["one", "two"]
-    assert [room.groups for room in rooms] == [{"text": {ADA: ADA.handle}}] * 2
+    assert [room.groups for room in rooms] == [{TEXT: {ADA: ADA.handle}}] * 2
 
 
 def test_a_line_is_made_once_and_anew_when_the_members_change(rooms: Rooms[Member]) -> None:
@@ -161,10 +164,21 @@ def test_a_line_is_made_once_and_anew_when_the_members_change(rooms: Rooms[Membe
     ada, bob = Member("ada", codec), Member("bob", codec)
     rooms.join("r", ada)
     room: Any = rooms.get("r")
-    line = room.line(codec)
+    group = (PLAIN, codec)
+    line = room.line(group)
     assert line == [ada.handle]
-    assert room.line(codec) is line
+    assert room.line(group) is line
     rooms.join("r", bob)
-    assert room.line(codec) == [ada.handle, bob.handle]
+    assert room.line(group) == [ada.handle, bob.handle]
     rooms.leave("r", ada)
-    assert room.line(codec) == [bob.handle]
+    assert room.line(group) == [bob.handle]
+
+
+def test_members_of_one_codec_are_grouped_by_format_too_and_keep_it(rooms: Rooms[Member]) -> None:
+    rooms.join("r", ADA)
+    rooms.join("r", BOB, ENVELOPE)
+    room = rooms.get("r")
+    assert room is not None
+    assert list(room.groups) == [TEXT, (ENVELOPE, "text")]
+    rooms.regroup(BOB)
+    assert list(room.groups) == [TEXT, (ENVELOPE, "text")]

@@ -28,8 +28,11 @@ class EventCodec:
         overflow: Overflow = Overflow.DISCONNECT,
     ) -> Outgoing[Event]:
         """The event, with what an outbox has to know about it."""
-        name = "bytes" if isinstance(payload, bytes) else "text"
-        event: Event = {"type": "websocket.send", name: payload}
+        event: Event = {"type": "websocket.send"}
+        if isinstance(payload, bytes):
+            event["bytes"] = payload
+        else:
+            event["text"] = str(payload)  # for servers that want no `Json`
         return Outgoing(event, payload_bytes(payload), room, key, overflow)
 
     def join(self, items: list[Outgoing[Event]]) -> list[Outgoing[Event]]:

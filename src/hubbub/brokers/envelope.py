@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from hubbub.core.errors import BrokerError
-from hubbub.core.messages import Payload, Publication
+from hubbub.core.messages import Json, Payload, Publication
 from hubbub.core.positions import Position
 
 VERSION = 1
@@ -25,10 +25,12 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     publisher: str | None = None
     key: str | None = None
     tags: Mapping[str, str] | None = None
+    json: bool = False
 
     def publication(self, room: str, position: Position | None) -> Publication:
         """The publication, put back into its room."""
-        return Publication(room, self.payload, self.time, position, self.publisher, self.key, self.tags)
+        payload = Json(self.payload) if self.json and isinstance(self.payload, str) else self.payload
+        return Publication(room, payload, self.time, position, self.publisher, self.key, self.tags)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -47,7 +49,11 @@ def encode(
     Raises:
         BrokerError: if it would be larger than `MAX_BYTES`.
     """
-    data = _encoder.encode(Envelope(VERSION, payload, time, publisher, key, tags))
+    if isinstance(payload, Json):
+        envelope = Envelope(VERSION, str(payload), time, publisher, key, tags, True)
+    else:
+        envelope = Envelope(VERSION, payload, time, publisher, key, tags)
+    data = _encoder.encode(envelope)
     if len(data) > MAX_BYTES:
         raise BrokerError(f"a publication of {len(data)} bytes is too large for the broker")
     return data

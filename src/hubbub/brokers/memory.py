@@ -4,11 +4,12 @@ import heapq
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import Self
 
 import msgspec
 
 from hubbub.brokers.base import IDEMPOTENCY_WINDOW, HistoryPage, Receiver
-from hubbub.core.errors import BrokerError
+from hubbub.core.errors import BrokerError, ConfigurationError
 from hubbub.core.history import History, HistoryStore
 from hubbub.core.idempotency import RecentKeys
 from hubbub.core.messages import Payload, Publication
@@ -42,6 +43,13 @@ class MemoryBroker:
         self._claims: set[str] = set()  # the open ones
         self._claim_ends: list[tuple[float, str]] = []  # a heap: when each of them ends
         self._receiver: Receiver | None = None  # None while stopped
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """The broker of ``memory://``. Raises `ConfigurationError` if the URL says more."""
+        if url.rstrip("/") != "memory:":
+            raise ConfigurationError("memory:// takes no host, path or options")
+        return cls()
 
     @property
     def connected(self) -> bool:

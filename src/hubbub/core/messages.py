@@ -11,6 +11,17 @@ from hubbub.core.positions import Position
 MAX_JSON_DEPTH: Final = 64
 """How deep the JSON of a client may be nested."""
 
+
+class Json(str):
+    """Text that is JSON, made by `to_payload` of something that is neither `str` nor `bytes`.
+
+    To a plain client it is text like any other. Where publications travel inside JSON it is not made a string
+    once more.
+    """
+
+    __slots__ = ()
+
+
 Payload: TypeAlias = str | bytes
 """The content of one message: `str` goes out as a text frame, `bytes` as a binary frame."""
 
@@ -60,7 +71,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_to_builtin)
 
 
 def to_payload(message: object) -> Payload:
-    """`str` and `bytes` stay as they are; anything else becomes JSON text.
+    """`str` and `bytes` stay as they are; anything else becomes `Json`.
 
     Dataclasses, msgspec Structs, pydantic models, datetimes and UUIDs are understood.
 
@@ -80,7 +91,7 @@ def to_payload(message: object) -> Payload:
     if isinstance(message, bytearray | memoryview):
         return bytes(message)
     try:
-        return _encoder.encode(message).decode()
+        return Json(_encoder.encode(message), "utf-8")
     except (NotImplementedError, msgspec.MsgspecError, UnicodeEncodeError) as error:
         name = type(message).__name__
         raise TypeError(f"A message of type {name} cannot be sent as JSON: {error}") from error
@@ -96,7 +107,7 @@ def from_json(payload: Payload) -> Any:
     if isinstance(payload, bytes):
         raise WrongMessageType("Expected a text message with JSON")
     try:
-        value = msgspec.json.decode(payload)
+        value = msgspec.json.decode(str(payload))  # of `Json`, msgspec takes none
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidMessage("Invalid JSON") from error
     if payload.count("[") + payload.count("{") > MAX_JSON_DEPTH:

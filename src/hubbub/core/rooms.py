@@ -1,8 +1,9 @@
 """Who is in which room."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from hubbub.core.formats import PLAIN, Format
 from hubbub.core.messages import Publication
 from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Codec
@@ -24,9 +25,12 @@ class Member(Hashable, Protocol):
 
 M = TypeVar("M", bound=Member)
 
+Group: TypeAlias = tuple[Format, Codec]
+"""Members with the same format and codec get the same bytes."""
+
 
 class Room(Generic[M]):
-    """A named group of members, kept apart by codec. It exists as long as it has a member."""
+    """A named group of members, kept apart by format and codec. It exists as long as it has a member."""
 
     __slots__ = ("_lines", "count", "groups", "name", "options", "pending")
 
@@ -34,8 +38,8 @@ class Room(Generic[M]):
         self.name = name
         self.options = options
         self.count = 0
-        self.groups: dict[Codec, dict[M, Any]] = {}  # codec -> member -> its handle
-        self._lines: dict[Codec, Any] = {}  # codec -> its members' handles, lined up; made when needed
+        self.groups: dict[Group, dict[M, Any]] = {}  # group -> member -> its handle
+        self._lines: dict[Group, Any] = {}  # group -> its members' handles, lined up; made when needed
         self.pending: list[Publication] = []  # published in this tick, not yet written to the members
 
     def __iter__(self) -> Iterator[M]:
@@ -45,27 +49,29 @@ class Room(Generic[M]):
     def __contains__(self, member: M) -> bool:
         return any(member in group for group in self.groups.values())
 
-    def add(self, member: M) -> None:
+    def add(self, member: M, format: Format = PLAIN) -> None:
         """Add a member that is not in the room."""
-        self.groups.setdefault(member.codec, {})[member] = member.handle
-        self._lines.pop(member.codec, None)
+        group = (format, member.codec)
+        self.groups.setdefault(group, {})[member] = member.handle
+        self._lines.pop(group, None)
         self.count += 1
 
-    def line(self, codec: Codec) -> Any:
+    def line(self, group: Group) -> Any:
         """The handles of a group, as its codec's `deliver` wants them."""
-        line = self._lines.get(codec)
+        line = self._lines.get(group)
         if line is None:
-            line = self._lines[codec] = codec.line_up(self.groups.get(codec, {}).values())
+            line = self._lines[group] = group[1].line_up(self.groups.get(group, {}).values())
         return line
 
-    def remove(self, member: M) -> None:
-        """Remove a member that is in the room."""
-        codec, group = next(item for item in self.groups.items() if member in item[1])
-        del group[member]
-        self._lines.pop(codec, None)
+    def remove(self, member: M) -> Format:
+        """Remove a member that is in the room; return its format."""
+        group, members = next(item for item in self.groups.items() if member in item[1])
+        del members[member]
+        self._lines.pop(group, None)
         self.count -= 1
-        if not group:
-            del self.groups[codec]
+        if not members:
+            del self.groups[group]
+        return group[0]
 
 
 class Rooms(Generic[M]):
@@ -101,7 +107,7 @@ class Rooms(Generic[M]):
         """The rooms that the member is in, in the order it joined them."""
         return list(self._memberships.get(member, {}).values())
 
-    def join(self, name: str, member: M) -> bool:
+    def join(self, name: str, member: M, format: Format = PLAIN) -> bool:
         """Put the member into the room; return False when it was in it already."""
         joined = self._memberships.setdefault(member, {})
         if name in joined:
@@ -109,7 +115,7 @@ class Rooms(Generic[M]):
         room = self._rooms.get(name)
         if room is None:
             room = self._rooms[name] = Room(name, self._options(name))
-        room.add(member)
+        room.add(member, format)
         joined[name] = room
         return True
 
@@ -129,8 +135,7 @@ class Rooms(Generic[M]):
     def regroup(self, member: M) -> None:
         """The member's codec or handle has changed: let all its rooms know."""
         for room in self.of(member):
-            room.remove(member)
-            room.add(member)
+            room.add(member, room.remove(member))
 
     def forget(self, member: M) -> list[str]:
         """Take the member out of all its rooms; return their names."""

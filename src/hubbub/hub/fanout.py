@@ -9,7 +9,6 @@ from typing import Any
 
 from hubbub.connection import Connection
 from hubbub.core.messages import Publication
-from hubbub.core.positions import Position
 from hubbub.core.rooms import Room, Rooms
 from hubbub.core.stats import Stats
 
@@ -41,19 +40,17 @@ class Fanout:
         """So much was published in this turn that it should end before more is."""
         return self._bytes > self._tick_bytes
 
-    def publication(self, publication: Publication) -> None:
-        """Take a publication from the broker, on the event loop's thread."""
+    def publication(self, publication: Publication) -> bool:
+        """Take a publication, on the event loop's thread; False if its room has no members."""
         room = self._rooms.get(publication.room)
         if room is None:
-            return
+            return False
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self.flush)
         self._dirty[room.name] = room
         room.pending.append(publication)
         self._bytes += publication.size + PUBLICATION_BYTES
-
-    def interrupted(self, room: str, position: Position) -> None:
-        """Nothing yet."""
+        return True
 
     def flush(self) -> None:
         """Write everything that is pending."""
@@ -76,14 +73,15 @@ class Fanout:
         room.pending = []
         overflow = room.options.overflow
         unfinished: list[tuple[Connection, Any, int]] = []
-        for codec, members in list(room.groups.items()):
+        for group, members in list(room.groups.items()):
+            present, codec = group[0].present, group[1]
+            encode = codec.encode
             items = [
-                codec.encode(publication.payload, room=room.name, key=publication.key, overflow=overflow)
-                for publication in publications
+                encode(present(one), room=room.name, key=one.key, overflow=overflow) for one in publications
             ]
             batch = codec.join(items)
             self._stats.delivered += len(items) * len(members)
-            left = codec.deliver(room.line(codec), batch)
+            left = codec.deliver(room.line(group), batch)
             if left:
                 unfinished += [
                     (one, batch, left[handle]) for one, handle in members.items() if handle in left

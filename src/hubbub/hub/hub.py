@@ -1,7 +1,6 @@
 """Hub: the one stateful object of a process."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,8 +12,8 @@ from starlette.websockets import WebSocket
 from hubbub import redaction
 from hubbub.asgi.errors import SocketRefused
 from hubbub.brokers import Broker, HistoryPage, broker_from_url
-from hubbub.connection import Connection
-from hubbub.core.errors import CloseCode, ConfigurationError, HubNotRunning, LimitReached, Refused
+from hubbub.connection import Connection, Joined
+from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.history import History
 from hubbub.core.limits import Limits
@@ -25,17 +24,16 @@ from hubbub.core.outbox import Overflow
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
-from hubbub.core.users import User
 from hubbub.hub.clock import Clock
+from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.fanout import Fanout
+from hubbub.hub.following import Following
+from hubbub.hub.memberships import Memberships
 from hubbub.hub.reception import Admission, Reception
+from hubbub.hub.signals import MARK, Signals
+from hubbub.hub.signals import OPTIONS as SIGNAL_OPTIONS
 from hubbub.hub.visit import Visit, refuse
 from hubbub.hub.watch import Watch
-
-EVERYONE = "*"
-"""The room of all connections. No room of a user's can have that name."""
-
-_logger = logging.getLogger("hubbub")
 
 
 class Hub:
@@ -68,7 +66,10 @@ class Hub:
         self._patterns = RoomPatterns()
         self._rooms: Rooms[Connection] = Rooms(self._patterns.options)
         self._fanout = Fanout(self._rooms, self.stats, self.limits.outbox_bytes)
-        self._connections: dict[str, Connection] = {}
+        self._following = Following(self._broker, self._options)
+        self._signals = Signals(self._broker, self._following)
+        self._members = Memberships(self._rooms, self._fanout, self._following, self._signals, self.limits)
+        self._connections = Connections(self._rooms, self._members, self._fanout, self.stats, self.heartbeat)
         self._redactor = redaction.RedactTokens()
         self._clock: Clock | None = None  # None while the hub is not running
         self._open: Reception | None = None  # None while the hub is not running
@@ -82,15 +83,18 @@ class Hub:
             yield
 
     async def __aenter__(self) -> Self:
-        if self._clock is not None:
+        if self.running:
             raise ConfigurationError("The hub is running already")
         redaction.install(self._redactor)
-        self._clock = Clock()
-        watch = Watch(self._clock, self.heartbeat, self.limits, self._dead, self.slow)
-        self._open = Reception(self, self._clock, watch, self.limits, self.origins)
+        clock = self._clock = Clock()
+        watch = Watch(clock, self.heartbeat, self.limits, self._connections.dead, self._connections.slow)
+        self._open = Reception(self._connections, clock, watch, self.limits, self.origins)
+        self._connections.open(clock, self._open)
         try:
-            await self._broker.start(self._fanout)
+            await self._broker.start(self._members)
+            await self._following.follow(EVERYONE)
         except BaseException:
+            await self._broker.stop()
             self._halt()
             raise
         return self
@@ -107,6 +111,8 @@ class Hub:
         if self._clock is not None:
             self._clock.stop()
         self._clock = self._open = None
+        self._connections.shut()
+        self._following.clear()
         redaction.uninstall(self._redactor)
 
     @property
@@ -120,63 +126,39 @@ class Hub:
             raise HubNotRunning
         return self._open
 
+    @property
+    def ready(self) -> bool:
+        """Whether the hub runs and its broker takes publications, as far as it knows."""
+        return self._clock is not None and self._broker.connected
+
     def now(self) -> float:
         """The loop's time, in seconds. Raises `HubNotRunning`."""
-        if self._clock is None:
-            raise HubNotRunning
-        return self._clock.now()
+        return self._connections.now()
 
     # Connections
 
-    def connection(
-        self,
-        websocket: WebSocket,
-        *,
-        user: User | None = None,
-        info: Mapping[str, object] | None = None,
-        heartbeat: bool | None = None,
-        subprotocol: str | None = None,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-    ) -> Visit:
+    def connection(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Visit:
         """``async with hub.connection(websocket) as me:`` accepts, and closes at the end of the block.
 
         Args:
             websocket: Starlette's or FastAPI's, accepted already or not.
-            user: whose it is; the one found by an auth dependency unless given.
-            info: what others may know about it.
-            heartbeat: whether to send ``{"type":"ping"}`` and expect ``pong``; None leaves it to the client,
-                which opts in with ``?heartbeat=1``.
-            subprotocol: the one to select (RFC 6455 section 1.9).
-            headers: for the handshake's answer.
+            arguments: what `Admission` lists: user, info, heartbeat, envelope, subprotocol, headers.
 
         Raises, when entered:
             HubNotRunning: outside the lifespan.
             SocketRefused: if the page's origin is not allowed; Starlette answers 403.
         """
-        enter = partial(
-            self._admit,
-            websocket,
-            user=user,
-            info=info,
-            heartbeat=heartbeat,
-            subprotocol=subprotocol,
-            headers=headers,
-        )
-        return Visit(enter, self.forget)
+        return Visit(partial(self._admit, websocket, **arguments), self._connections.forget)
 
-    async def connect(
-        self,
-        websocket: WebSocket,
-        *,
-        user: User | None = None,
-        info: Mapping[str, object] | None = None,
-        heartbeat: bool | None = None,
-    ) -> Connection:
-        """Accept, and remember the connection until `disconnect`, or until its handler has ended."""
+    async def connect(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
+        """Accept, and remember the connection until `disconnect`, or until its handler has ended.
+
+        Takes the arguments of `connection`.
+        """
         known = self._reception.known(websocket)
         if known is not None:
             return known
-        connection = await self._admit(websocket, user=user, info=info, heartbeat=heartbeat)
+        connection = await self._admit(websocket, **arguments)
         self._reception.forget_with(websocket, connection)
         return connection
 
@@ -185,12 +167,12 @@ class Hub:
         connection = self._known(member)
         if connection is not None:
             self.flush()
-            self.forget(connection)
+            self._connections.forget(connection)
 
     @property
     def connections(self) -> list[Connection]:
         """All connections of this process."""
-        return list(self._connections.values())
+        return self._connections.all
 
     @property
     def connection_count(self) -> int:
@@ -199,10 +181,7 @@ class Hub:
 
     async def _admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
         connection = await self._reception.admit(websocket, **arguments)
-        self._connections[connection.id] = connection
-        self._fanout.flush_room(EVERYONE)
-        self._rooms.join(EVERYONE, connection)
-        self.stats.opened += 1
+        self._connections.add(connection)
         self._reception.look_after(connection)
         return connection
 
@@ -229,21 +208,29 @@ class Hub:
         """
         self._patterns.add(pattern, RoomOptions(history, overflow))
 
-    async def join(self, room: str, member: "WebSocket | Connection") -> None:
+    async def join(
+        self, room: str, member: "WebSocket | Connection", *, since: Position | None = None
+    ) -> Joined:
         """Make it a member. A `WebSocket` that is not connected yet is accepted first.
+
+        Args:
+            room: its name.
+            member: who joins.
+            since: what it has seen of the room. All that followed is sent to it first, or, if that is not all
+                kept any more, nothing of it; `recovered` in the answer says which.
 
         Raises:
             InvalidRoomName: if the name breaks the rule of `Limits.check_room_name`.
             LimitReached: if it is in `Limits.rooms_per_connection` rooms already.
             Disconnected: if it is closed.
+            BrokerError: if the broker does not answer.
             SocketRefused: in place of the first two for a `WebSocket`, which is told and then closed.
         """
         if isinstance(member, Connection):
-            await self._join(room, member)
-            return
+            return await self._members.join(room, member, since)
         connection = await self.connect(member)
         try:
-            await self._join(room, connection)
+            return await self._members.join(room, connection, since)
         except Refused as error:
             await refuse(connection, error)
             raise SocketRefused(error) from error
@@ -251,11 +238,8 @@ class Hub:
     def leave(self, room: str, member: "WebSocket | Connection") -> None:
         """Take it out of the room; nothing happens if it is not a member."""
         connection = self._known(member)
-        if connection is None or room == EVERYONE:
-            return
-        self._fanout.flush_room(room)
-        if self._rooms.leave(room, connection) and not self._rooms.count(room):
-            self._broker.unsubscribe(room)
+        if connection is not None:
+            self._connections.leave(room, connection)
 
     def room_count(self, room: str) -> int:
         """How many members the room has in this process."""
@@ -263,7 +247,7 @@ class Hub:
 
     def rooms_of(self, member: Connection) -> list[str]:
         """The names of the rooms that the connection is in, in the order it joined them."""
-        return [room.name for room in self._rooms.of(member) if room.name != EVERYONE]
+        return self._connections.rooms_of(member)
 
     @property
     def rooms(self) -> list[str]:
@@ -275,34 +259,21 @@ class Hub:
         here = self._rooms.get(room)
         return [] if here is None else list(here)
 
-    async def _join(self, room: str, connection: Connection) -> None:
-        self.limits.check_room_name(room)
-        self._check_may_join(room, connection)
-        await self._broker.subscribe(room)
-        try:
-            self._check_may_join(room, connection)  # again: others ran meanwhile
-        except Exception:
-            if not self._rooms.count(room):
-                self._broker.unsubscribe(room)
-            raise
-        self._fanout.flush_room(room)
-        self._rooms.join(room, connection)
-
-    def _check_may_join(self, room: str, connection: Connection) -> None:
-        if connection.closed or connection.id not in self._connections:
-            raise connection.transport.ended()
-        rooms = self.rooms_of(connection)
-        if room not in rooms and len(rooms) >= self.limits.rooms_per_connection:
-            raise LimitReached(f"No more than {self.limits.rooms_per_connection} rooms for one connection")
-
     # Messages
 
-    async def broadcast(self, message: object) -> Publication:
-        """Send to every connection. Returns, and raises, like `broadcast_to_room`."""
-        return await self._publish(EVERYONE, message)
+    async def broadcast(self, message: object, *, idempotency_key: str | None = None) -> Publication:
+        """Send to every connection, on every node. Returns, and raises, like `broadcast_to_room`."""
+        return await self._publish(EVERYONE, message, idempotency_key=idempotency_key)
 
     async def broadcast_to_room(
-        self, room: str, message: object, *, key: str | None = None, publisher: str | None = None
+        self,
+        room: str,
+        message: object,
+        *,
+        key: str | None = None,
+        publisher: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Publication:
         """Publish to the room: returns when the broker has accepted it, not when members have read it.
 
@@ -311,6 +282,9 @@ class Hub:
             message: `str` for a text frame, `bytes` for a binary one, anything else becomes JSON text.
             key: with `Overflow.KEEP_NEWEST`, what the message replaces and is replaced by.
             publisher: who says it, kept with the publication.
+            tags: what there is to say about it besides.
+            idempotency_key: publish only if no other publish to this room had the same key in the last five
+                minutes. After an error the same call can be made again without doubling anything.
 
         Raises:
             InvalidRoomName: if the name breaks the rule.
@@ -318,7 +292,7 @@ class Hub:
             TypeError: if the message cannot be written as JSON.
         """
         self.limits.check_room_name(room)
-        return await self._publish(room, message, key, publisher)
+        return await self._publish(room, message, key, publisher, tags, idempotency_key)
 
     async def send_personal(self, message: object, member: "WebSocket | Connection") -> None:
         """Send to this client alone. Raises `Disconnected` if it is closed."""
@@ -346,6 +320,11 @@ class Hub:
             raise ConfigurationError("The room keeps no history" if history is None else "since or reverse")
         return await self._broker.history(room, history, since=since, limit=limit, reverse=reverse)
 
+    async def remove_history(self, room: str) -> None:
+        """Forget what the room remembers; its offsets go on. Raises `BrokerError`."""
+        self.limits.check_room_name(room)
+        await self._broker.remove_history(room)
+
     async def claim(self, key: str, seconds: float) -> bool:
         """True for the first caller on any node within so many seconds: for things to be used only once."""
         return await self._broker.claim(key, seconds)
@@ -355,42 +334,28 @@ class Hub:
         self._fanout.flush()
 
     async def _publish(
-        self, room: str, message: object, key: str | None = None, publisher: str | None = None
+        self,
+        room: str,
+        message: object,
+        key: str | None = None,
+        publisher: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Publication:
         if self._clock is None:
             raise HubNotRunning
-        history = self._patterns.options(room).history
         publication = await self._broker.publish(
-            room, to_payload(message), history=history, publisher=publisher, key=key
+            room,
+            to_payload(message),
+            history=self._patterns.options(room).history,
+            publisher=publisher,
+            key=key,
+            tags=tags,
+            idempotency_key=idempotency_key,
         )
         if self._fanout.full:
             await asyncio.sleep(0)
         return publication
 
-    # What connections tell
-
-    def forget(self, member: Connection) -> None:
-        """The connection has ended, or is no longer ours: it leaves all rooms at once."""
-        if self._connections.pop(member.id, None) is None:
-            return
-        for room in self._rooms.forget(member):
-            if not self._rooms.count(room):
-                self._broker.unsubscribe(room)
-
-    def regroup(self, member: Connection) -> None:
-        """The connection is written to in another way from now on."""
-        self._rooms.regroup(member)
-
-    def slow(self, member: Connection) -> None:
-        """The connection does not read fast enough: it is closed 1013, and what waited for it is given up."""
-        self.stats.slow += 1
-        _logger.info("closing %s: too slow, %d bytes waiting", member.id, member.transport.buffered)
-        self._reception.shut(member, CloseCode.TRY_AGAIN_LATER, "too slow")
-
-    def dropped(self, count: int) -> None:
-        """So many publications were dropped by their room's policy."""
-        self.stats.dropped += count
-
-    def _dead(self, member: Connection) -> None:
-        self.stats.dead += 1
-        self._reception.shut(member, CloseCode.INTERNAL_ERROR, "heartbeat timeout")
+    def _options(self, room: str) -> RoomOptions:
+        return SIGNAL_OPTIONS if room.startswith(MARK) else self._patterns.options(room)

@@ -14,6 +14,7 @@ from hubbub.asgi import sockets
 from hubbub.asgi.pump import Pump
 from hubbub.connection import Connection, Host
 from hubbub.core.errors import CloseCode
+from hubbub.core.formats import ENVELOPE, PLAIN
 from hubbub.core.limits import Limits
 from hubbub.core.origins import Origins
 from hubbub.core.users import User
@@ -29,13 +30,26 @@ DISMISSAL = 2.0
 
 
 class Admission(TypedDict, total=False):
-    """What may be said of a WebSocket when it is admitted; `Hub.connection` explains each."""
+    """What may be said of a WebSocket when it is admitted."""
 
     user: User | None
+    """Whose it is; the one found by an auth dependency unless given."""
+
     info: Mapping[str, object] | None
+    """What others may know about it."""
+
     heartbeat: bool | None
+    """Whether to send ``{"type":"ping"}`` and expect ``pong``; None, the default, leaves it to the client,
+    which opts in with ``?heartbeat=1``."""
+
+    envelope: bool
+    """Give publications as JSON with their room and position, for a client that resumes."""
+
     subprotocol: str | None
+    """The one to select (RFC 6455 section 1.9)."""
+
     headers: Iterable[tuple[bytes, bytes]]
+    """For the handshake's answer."""
 
 
 class Reception:
@@ -75,6 +89,7 @@ class Reception:
             user=arguments.get("user") or websocket.scope.get(sockets.USER),
             info=arguments.get("info"),
             heartbeat=sockets.wants_heartbeat(websocket) if heartbeat is None else heartbeat,
+            format=ENVELOPE if arguments.get("envelope") else PLAIN,
         )
         connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
         sockets.lead_through(websocket, connection)

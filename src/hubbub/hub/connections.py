@@ -1,0 +1,150 @@
+"""The connections of this process, and what they tell their hub."""
+
+import logging
+
+from hubbub.connection import Connection, Joined
+from hubbub.core.errors import CloseCode, HubNotRunning
+from hubbub.core.heartbeat import Heartbeat
+from hubbub.core.positions import Position
+from hubbub.core.rooms import Rooms
+from hubbub.core.stats import Stats
+from hubbub.hub.clock import Clock
+from hubbub.hub.fanout import Fanout
+from hubbub.hub.memberships import Memberships
+from hubbub.hub.reception import Reception
+
+EVERYONE = "*"
+"""The room of all connections. No room of a user's can have that name."""
+
+_logger = logging.getLogger("hubbub")
+
+
+class Connections:
+    """The registry of connections, which is the `Host` of each of them.
+
+    Args:
+        rooms: who is in which room.
+        members: how they come in and leave.
+        fanout: what waits to be written.
+        stats: counts what happens to connections.
+        heartbeat: its times.
+    """
+
+    __slots__ = (
+        "_by_id",
+        "_by_user",
+        "_clock",
+        "_fanout",
+        "_members",
+        "_reception",
+        "_rooms",
+        "heartbeat",
+        "stats",
+    )
+
+    def __init__(
+        self,
+        rooms: Rooms[Connection],
+        members: Memberships,
+        fanout: Fanout,
+        stats: Stats,
+        heartbeat: Heartbeat,
+    ) -> None:
+        self._rooms = rooms
+        self._members = members
+        self._fanout = fanout
+        self.stats = stats
+        self.heartbeat = heartbeat
+        self._by_id: dict[str, Connection] = {}
+        self._by_user: dict[str, dict[str, Connection]] = {}
+        self._clock: Clock | None = None  # None while the hub is not running
+        self._reception: Reception | None = None  # None while the hub is not running
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def open(self, clock: Clock, reception: Reception) -> None:
+        """The hub runs from now on."""
+        self._clock, self._reception = clock, reception
+
+    def shut(self) -> None:
+        """The hub runs no longer."""
+        self._clock = self._reception = None
+
+    @property
+    def all(self) -> list[Connection]:
+        """All of them, in the order they came."""
+        return list(self._by_id.values())
+
+    def of_user(self, user: str) -> list[Connection]:
+        """Those of one user."""
+        return list(self._by_user.get(user, {}).values())
+
+    def add(self, member: Connection) -> None:
+        """A connection has come."""
+        self._by_id[member.id] = member
+        if member.user is not None:
+            self._by_user.setdefault(member.user.id, {})[member.id] = member
+        self._fanout.flush_room(EVERYONE)
+        self._rooms.join(EVERYONE, member, member.format)
+        self.stats.opened += 1
+
+    # What connections tell: `Host`
+
+    def now(self) -> float:
+        """The loop's time, in seconds. Raises `HubNotRunning`."""
+        if self._clock is None:
+            raise HubNotRunning
+        return self._clock.now()
+
+    async def join(self, room: str, member: Connection, *, since: Position | None = None) -> Joined:
+        """Make the connection a member of the room."""
+        return await self._members.join(room, member, since)
+
+    def leave(self, room: str, member: Connection) -> None:
+        """Take the connection out of the room."""
+        if room != EVERYONE:
+            self._members.leave(room, member)
+
+    def rooms_of(self, member: Connection) -> list[str]:
+        """The names of the connection's rooms, in the order it joined them."""
+        return [room.name for room in self._rooms.of(member) if room.name != EVERYONE]
+
+    def flush(self) -> None:
+        """Write what was published in this turn of the event loop."""
+        self._fanout.flush()
+
+    def forget(self, member: Connection) -> None:
+        """The connection has ended, or is no longer ours: it leaves all rooms at once."""
+        if self._by_id.pop(member.id, None) is None:
+            return
+        if member.user is not None:
+            siblings = self._by_user.get(member.user.id, {})
+            siblings.pop(member.id, None)
+            if not siblings:
+                self._by_user.pop(member.user.id, None)
+        self._rooms.leave(EVERYONE, member)
+        self._members.forget(member)
+
+    def regroup(self, member: Connection) -> None:
+        """The connection is written to in another way from now on."""
+        self._rooms.regroup(member)
+
+    def slow(self, member: Connection) -> None:
+        """The connection does not read fast enough: it is closed 1013, and what waited for it is given up."""
+        self.stats.slow += 1
+        _logger.info("closing %s: too slow, %d bytes waiting", member.id, member.transport.buffered)
+        self._shut(member, CloseCode.TRY_AGAIN_LATER, "too slow")
+
+    def dead(self, member: Connection) -> None:
+        """The connection did not answer the heartbeat."""
+        self.stats.dead += 1
+        self._shut(member, CloseCode.INTERNAL_ERROR, "heartbeat timeout")
+
+    def dropped(self, count: int) -> None:
+        """So many publications were dropped by their room's policy."""
+        self.stats.dropped += count
+
+    def _shut(self, member: Connection, code: CloseCode, reason: str) -> None:
+        if self._reception is not None:
+            self._reception.shut(member, code, reason)

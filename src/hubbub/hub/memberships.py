@@ -1,0 +1,167 @@
+"""Who is in which room here: how members come in, with what they missed, and how they leave."""
+
+from hubbub.connection import Connection, Joined
+from hubbub.core.errors import CloseCode, HistoryGone, LimitReached
+from hubbub.core.limits import Limits
+from hubbub.core.messages import Publication
+from hubbub.core.outbox import Outgoing
+from hubbub.core.positions import Position
+from hubbub.core.rooms import Rooms
+from hubbub.hub.fanout import Fanout
+from hubbub.hub.following import Following
+from hubbub.hub.signals import Signals
+
+PAGE = 256
+"""Publications read at once for a member that missed some."""
+
+
+class Memberships:
+    """What the broker delivers goes to members here, and what members do is told to the broker.
+
+    Args:
+        rooms: the registry.
+        fanout: writes to the members.
+        following: the subscriptions at the broker.
+        signals: gets what is meant for no room of members.
+        limits: for names and numbers of rooms.
+    """
+
+    __slots__ = ("_fanout", "_following", "_limits", "_rooms", "_signals")
+
+    def __init__(
+        self,
+        rooms: Rooms[Connection],
+        fanout: Fanout,
+        following: Following,
+        signals: Signals,
+        limits: Limits,
+    ) -> None:
+        self._rooms = rooms
+        self._fanout = fanout
+        self._following = following
+        self._signals = signals
+        self._limits = limits
+
+    # What members do
+
+    async def join(self, name: str, member: Connection, since: Position | None = None) -> Joined:
+        """Put a member into a room, after what it missed since a position.
+
+        Raises:
+            InvalidRoomName, LimitReached: as `Hub.join` says.
+            Disconnected: also if the room forgets more quickly than the member reads what it missed.
+            BrokerError: if the broker does not answer.
+        """
+        self._limits.check_room_name(name)
+        if self._check(name, member):
+            return Joined(self._following.position(name))
+        await self._following.follow(name)
+        try:
+            begin, recovered, missed = await self._catch_up(name, member, since)
+            if self._check(name, member):  # others ran meanwhile
+                self._following.unfollow(name)
+                return Joined(self._following.position(name))
+        except BaseException:
+            self._following.unfollow(name)
+            raise
+        self._fanout.flush_room(name)
+        if begin:
+            self._announce(name, member, recovered, since if recovered else None)
+        if missed:
+            member.write(member.codec.join(missed))
+        self._rooms.join(name, member, member.format)
+        return Joined(self._following.position(name), recovered)
+
+    def leave(self, name: str, member: Connection) -> bool:
+        """Take a member out of a room; False if it was not in it."""
+        self._fanout.flush_room(name)
+        if not self._rooms.leave(name, member):
+            return False
+        self._following.unfollow(name)
+        return True
+
+    def forget(self, member: Connection) -> list[str]:
+        """Take it out of all rooms; return their names."""
+        names = self._rooms.forget(member)
+        for name in names:
+            self._following.unfollow(name)
+        return names
+
+    # What the broker tells
+
+    def publication(self, publication: Publication) -> None:
+        """Take a publication from the broker. Part of the hot path."""
+        self._following.delivered(publication)
+        if not self._fanout.publication(publication):
+            self._signals.heard(publication)
+
+    def interrupted(self, name: str, position: Position) -> None:
+        """Publications were lost: the members are told, or closed so that they come back and ask."""
+        if not self._following.interrupted(name, position) or self._signals.interrupted(name):
+            return
+        self._fanout.flush_room(name)
+        room = self._rooms.get(name)
+        for (format, codec), members in list(room.groups.items()) if room else ():
+            notice = format.gap(name, position)
+            if notice is not None:
+                batch = codec.join([codec.encode(notice)])
+                for member in list(members):
+                    member.write(batch)
+            else:
+                for member in list(members):
+                    member.end(CloseCode.SERVICE_RESTART, "publications were lost")
+
+    # Coming in
+
+    def _check(self, name: str, member: Connection) -> bool:
+        """Whether it is a member already; raises if it cannot become one."""
+        joined = self._rooms.of(member)
+        if member.closed or not joined:  # who is not even in the room of everyone is not the hub's any more
+            raise member.transport.ended()
+        room = self._rooms.get(name)
+        if room is not None and member in room:
+            return True
+        # One room more: that of everyone.
+        if len(joined) > self._limits.rooms_per_connection:
+            raise LimitReached(f"No more than {self._limits.rooms_per_connection} rooms for one connection")
+        return False
+
+    async def _catch_up(
+        self, name: str, member: Connection, since: Position | None
+    ) -> tuple[bool, bool | None, list[Outgoing[object]]]:
+        """What to write when the member comes in, until something is awaited: whether it is yet to be told
+        that it comes in, whether all it missed is there, and what of that was not sent yet."""
+        if since is None:
+            return True, None, []
+        told = False
+        while True:
+            try:
+                missed = await self._following.missed(name, since, PAGE)
+            except HistoryGone:
+                if told:  # the room has forgotten what the client had not read yet
+                    member.slow()
+                    raise member.transport.ended() from None
+                return True, False, []
+            items = [self._encode(name, member, publication) for publication in missed.publications]
+            if missed.complete and sum(item.size for item in items) <= self._limits.outbox_bytes // 2:
+                return not told, True, items
+            # Too much to write at once: page by page, as fast as the client reads.
+            if not told:
+                self._announce(name, member, True, since)
+                told = True
+            for item in items:
+                await member.transport.send(item)
+            if missed.publications:
+                since = missed.publications[-1].position or since
+
+    def _announce(
+        self, name: str, member: Connection, recovered: bool | None, since: Position | None
+    ) -> None:
+        position = since or self._following.position(name)
+        notice = member.format.joined(name, position, recovered)
+        if notice is not None:
+            member.write(member.codec.join([member.codec.encode(notice)]))
+
+    def _encode(self, name: str, member: Connection, publication: Publication) -> Outgoing[object]:
+        payload = member.format.present(publication)
+        return member.codec.encode(payload, room=name, key=publication.key)

@@ -1,0 +1,68 @@
+"""What hubs tell each other: over rooms of the broker that no client can join or publish to."""
+
+from collections.abc import Callable
+from typing import Final
+
+from hubbub.brokers import Broker
+from hubbub.core.history import History
+from hubbub.core.messages import Publication
+from hubbub.core.options import RoomOptions
+from hubbub.hub.following import Following
+
+MARK: Final = "#"
+"""What the names of these rooms begin with. `Limits.check_room_name` lets none of a user's have it."""
+
+OPTIONS: Final = RoomOptions(History(size=1_000, ttl=60.0, bytes=4_194_304))
+"""With a short history, so that the broker repairs what its link to a hub loses."""
+
+
+class Signals:
+    """Messages between hubs, in one order per room, to every hub that listens, the sender too.
+
+    Args:
+        broker: carries them.
+        following: the subscriptions at the broker.
+    """
+
+    __slots__ = ("_broker", "_following", "_listeners")
+
+    def __init__(self, broker: Broker, following: Following) -> None:
+        self._broker = broker
+        self._following = following
+        self._listeners: dict[str, tuple[Callable[[bytes], None], Callable[[], None]]] = {}
+
+    async def listen(self, room: str, heard: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        """Hear what is sent in the room from now on.
+
+        Args:
+            room: its name, beginning with ``#``.
+            heard: called with each message.
+            lost: called when messages were lost for good.
+
+        Raises:
+            BrokerError: if the broker does not answer.
+        """
+        await self._following.follow(room)
+        self._listeners[room] = (heard, lost)
+
+    def ignore(self, room: str) -> None:
+        """Hear nothing of the room any more."""
+        if self._listeners.pop(room, None) is not None:
+            self._following.unfollow(room)
+
+    async def send(self, room: str, data: bytes) -> None:
+        """Send to all that listen. Raises `BrokerError` if the broker did not take it."""
+        await self._broker.publish(room, data, history=OPTIONS.history)
+
+    def heard(self, publication: Publication) -> None:
+        """The broker delivered a publication that is for no room with members."""
+        listener = self._listeners.get(publication.room)
+        if listener is not None and isinstance(publication.payload, bytes):
+            listener[0](publication.payload)
+
+    def interrupted(self, room: str) -> bool:
+        """The room lost messages; False if it is none of these."""
+        listener = self._listeners.get(room)
+        if listener is not None:
+            listener[1]()
+        return room.startswith(MARK)
