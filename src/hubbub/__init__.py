@@ -24,6 +24,7 @@ from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.history import History
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication
+from hubbub.core.options import Allow, Delta
 from hubbub.core.outbox import Overflow
 from hubbub.core.positions import Position
 from hubbub.core.users import User
@@ -32,11 +33,13 @@ from hubbub.hub import Hub
 __version__ = "0.1.0"
 
 __all__ = [
+    "Allow",
     "BadMessage",
     "BrokerError",
     "CloseCode",
     "ConfigurationError",
     "Connection",
+    "Delta",
     "Disconnected",
     "Heartbeat",
     "History",

@@ -1,6 +1,6 @@
 """Connection: the hub's view of one client, and a handler's."""
 
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -83,6 +83,7 @@ class Connection:
         "id",
         "info",
         "look",
+        "on_gap",
         "pulse",
         "socket",
         "user",
@@ -105,6 +106,7 @@ class Connection:
         self.info = info
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
         self.format = format  # what publications look like to it
+        self.on_gap: Callable[[str, Position], None] | None = None  # in place of the end
         self.pulse = Pulse(host.now(), host.heartbeat.interval)
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
         self.look: Timer | None = None  # the next look of the hub's `Watch`
@@ -297,6 +299,16 @@ class Connection:
     async def finish(self) -> None:
         """Wait until the close frame is out, `Limits.close_timeout` seconds at most."""
         await self.transport.finish()
+
+    def interrupted(self, room: str, position: Position) -> None:
+        """Publications of a room were lost and its format has no word for it: it has to come back and ask.
+
+        What comes next follows the position.
+        """
+        if self.on_gap is not None:
+            self.on_gap(room, position)
+        else:
+            self.end(CloseCode.SERVICE_RESTART, "publications were lost")
 
     # What the transport tells
 

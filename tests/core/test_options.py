@@ -1,13 +1,15 @@
 """Room options by pattern."""
 
+from typing import Any
+
 import pytest
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.history import History
-from hubbub.core.options import RoomOptions, RoomPatterns
+from hubbub.core.options import MAX_REMEMBERED, Allow, Delta, RoomOptions, RoomPatterns
 from hubbub.core.outbox import Overflow
 
-SOME = RoomOptions(History(size=7))
+SOME = RoomOptions(history=History(size=7))
 
 
 def fits(pattern: str, room: str) -> bool:
@@ -50,14 +52,18 @@ def test_a_pattern_does_not_fit(pattern: str, room: str) -> None:
 
 
 def test_the_first_pattern_that_fits_counts_and_then_the_default() -> None:
-    first, second, default = RoomOptions(), RoomOptions(overflow=Overflow.DROP_OLDEST), RoomOptions(History())
+    first, second, default = (
+        RoomOptions(),
+        RoomOptions(overflow=Overflow.DROP_OLDEST),
+        RoomOptions(history=History()),
+    )
     patterns = RoomPatterns(default)
     patterns.add("a:{x}", first)
     patterns.add("{y}:{x}", second)
     assert patterns.options("a:1") is first
     assert patterns.options("b:1") is second
     assert patterns.options("lobby") is default
-    assert RoomPatterns().options("lobby") == RoomOptions(None, Overflow.DISCONNECT)
+    assert RoomPatterns().options("lobby") == RoomOptions()
 
 
 @pytest.mark.parametrize(
@@ -66,3 +72,38 @@ def test_the_first_pattern_that_fits_counts_and_then_the_default() -> None:
 def test_a_malformed_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigurationError, match="Room pattern"):
         RoomPatterns().add(pattern, SOME)
+
+
+def test_a_name_that_fits_no_pattern_is_not_found_and_a_new_pattern_is_seen_at_once() -> None:
+    patterns = RoomPatterns()
+    assert patterns.find("chat:a") is None
+    assert patterns.find("chat:a") is None
+    patterns.add("chat:{name}", SOME)
+    assert patterns.find("chat:a") is SOME
+    assert patterns.find("chat:a:b") is None
+
+
+def test_no_more_names_are_remembered_than_are_good() -> None:
+    patterns = RoomPatterns()
+    patterns.add("a{n}", SOME)
+    for number in range(MAX_REMEMBERED + 10):
+        assert patterns.options(f"a{number}") is SOME
+    assert len(patterns._found) <= MAX_REMEMBERED
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"force_recovery": True},
+        {"force_positioning": True},
+        {"cache": True},
+        {"delta": Delta.FOSSIL},
+        {"join_leave": True},
+        {"force_push_join_leave": True},
+        {"allow_subscribe": Allow.SUBSCRIBER},
+    ],
+)
+def test_options_that_cannot_work_together_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        RoomOptions(**settings)
+    RoomOptions(history=History(), presence=True, **{k: v for k, v in settings.items() if k[0] != "a"})

@@ -1,6 +1,7 @@
 """How a publication is written between nodes and into a store: versioned, MessagePack, bounded."""
 
 from collections.abc import Mapping
+from enum import IntEnum
 
 import msgspec
 
@@ -13,6 +14,14 @@ MAX_BYTES = 16_777_216
 """Largest envelope written or read."""
 
 
+class Kind(IntEnum):
+    """What the bytes of a payload were."""
+
+    TEXT = 0
+    JSON = 1
+    BINARY = 2
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A publication without its room and position, which the store knows itself.
 
@@ -20,17 +29,23 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     version: int
-    payload: Payload
+    kind: Kind
+    data: bytes
     time: float
     publisher: str | None = None
     key: str | None = None
     tags: Mapping[str, str] | None = None
-    json: bool = False
+
+    @property
+    def payload(self) -> Payload:
+        """The payload as it was published. Raises `UnicodeDecodeError` if text is none."""
+        if self.kind is Kind.BINARY:
+            return self.data
+        return Json(self.data, "utf-8") if self.kind is Kind.JSON else self.data.decode()
 
     def publication(self, room: str, position: Position | None) -> Publication:
         """The publication, put back into its room."""
-        payload = Json(self.payload) if self.json and isinstance(self.payload, str) else self.payload
-        return Publication(room, payload, self.time, position, self.publisher, self.key, self.tags)
+        return Publication(room, self.payload, self.time, position, self.publisher, self.key, self.tags)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -49,11 +64,11 @@ def encode(
     Raises:
         BrokerError: if it would be larger than `MAX_BYTES`.
     """
-    if isinstance(payload, Json):
-        envelope = Envelope(VERSION, str(payload), time, publisher, key, tags, True)
+    if isinstance(payload, bytes):
+        kind, content = Kind.BINARY, payload
     else:
-        envelope = Envelope(VERSION, payload, time, publisher, key, tags)
-    data = _encoder.encode(envelope)
+        kind, content = Kind.JSON if isinstance(payload, Json) else Kind.TEXT, payload.encode()
+    data = _encoder.encode(Envelope(VERSION, kind, content, time, publisher, key, tags))
     if len(data) > MAX_BYTES:
         raise BrokerError(f"a publication of {len(data)} bytes is too large for the broker")
     return data
@@ -69,8 +84,10 @@ def decode(data: bytes) -> Envelope:
         raise BrokerError(f"an envelope of {len(data)} bytes is too large")
     try:
         envelope = _decoder.decode(data)
+        if envelope.version != VERSION:
+            raise BrokerError(f"an envelope of version {envelope.version}, which this node cannot read")
+        if envelope.kind is not Kind.BINARY:
+            envelope.data.decode()
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BrokerError(f"not an envelope: {error}") from error
-    if envelope.version != VERSION:
-        raise BrokerError(f"an envelope of version {envelope.version}, which this node cannot read")
     return envelope

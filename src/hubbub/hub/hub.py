@@ -15,12 +15,10 @@ from hubbub.brokers import Broker, HistoryPage, broker_from_url
 from hubbub.connection import Connection, Joined
 from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
 from hubbub.core.heartbeat import Heartbeat
-from hubbub.core.history import History
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication, to_payload
-from hubbub.core.options import RoomOptions, RoomPatterns
+from hubbub.core.options import RoomOptions, RoomPatterns, RoomSettings
 from hubbub.core.origins import Origins
-from hubbub.core.outbox import Overflow
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
@@ -192,21 +190,19 @@ class Hub:
 
     # Rooms
 
-    def room(
-        self,
-        pattern: str,
-        *,
-        history: History | None = None,
-        overflow: Overflow = Overflow.DISCONNECT,
-    ) -> None:
+    def room(self, pattern: str, **settings: Unpack[RoomSettings]) -> None:
         """Set the options of the rooms whose names fit the pattern, like ``"chat:{name}"``.
 
         Call it before the first of them is used; the first pattern that fits a name counts.
 
+        Args:
+            pattern: ``{name}`` stands for anything without ``:`` and ``/``, ``{name:path}`` for anything.
+            settings: the fields of `RoomOptions`: history, overflow, presence and more.
+
         Raises:
-            ConfigurationError: if the pattern is malformed.
+            ConfigurationError: if the pattern is malformed, or the settings cannot work together.
         """
-        self._patterns.add(pattern, RoomOptions(history, overflow))
+        self._patterns.add(pattern, RoomOptions(**settings))
 
     async def join(
         self, room: str, member: "WebSocket | Connection", *, since: Position | None = None

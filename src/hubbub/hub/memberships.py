@@ -1,7 +1,10 @@
 """Who is in which room here: how members come in, with what they missed, and how they leave."""
 
+from dataclasses import dataclass
+
 from hubbub.connection import Connection, Joined
-from hubbub.core.errors import CloseCode, HistoryGone, LimitReached
+from hubbub.core.errors import HistoryGone, LimitReached
+from hubbub.core.formats import Format
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication
 from hubbub.core.outbox import Outgoing
@@ -13,6 +16,17 @@ from hubbub.hub.signals import Signals
 
 PAGE = 256
 """Publications read at once for a member that missed some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a room stands for a member that is about to come in."""
+
+    position: Position | None
+    """What is delivered next follows it; None for a room without history."""
+
+    missed: list[Publication] | None
+    """All that followed what the member had seen; None if that is not kept, or was not asked for."""
 
 
 class Memberships:
@@ -52,13 +66,12 @@ class Memberships:
             Disconnected: also if the room forgets more quickly than the member reads what it missed.
             BrokerError: if the broker does not answer.
         """
-        self._limits.check_room_name(name)
-        if self._check(name, member):
+        if self.check(name, member):
             return Joined(self._following.position(name))
         await self._following.follow(name)
         try:
             begin, recovered, missed = await self._catch_up(name, member, since)
-            if self._check(name, member):  # others ran meanwhile
+            if self.check(name, member):  # others ran meanwhile
                 self._following.unfollow(name)
                 return Joined(self._following.position(name))
         except BaseException:
@@ -69,8 +82,43 @@ class Memberships:
             self._announce(name, member, recovered, since if recovered else None)
         if missed:
             member.write(member.codec.join(missed))
-        self._rooms.join(name, member, member.format)
+        self.enter(name, member, member.format)
         return Joined(self._following.position(name), recovered)
+
+    async def prepare(self, name: str, member: Connection, since: Position | None = None) -> Arrival:
+        """The first half of a join, for those who write themselves what a member missed.
+
+        `enter`, or `abandon`, must follow. Until something is awaited, the answer is exact: what is delivered
+        next follows it.
+
+        Args:
+            name: the room's name.
+            member: who is to come in.
+            since: what it has seen; an empty epoch stands for the room's present one.
+
+        Raises:
+            InvalidRoomName, LimitReached, Disconnected: as `Hub.join` says.
+            BrokerError: if the broker does not answer.
+        """
+        self.check(name, member)
+        await self._following.follow(name)
+        try:
+            missed = None if since is None else await self._all_missed(name, since)
+            self.check(name, member)
+        except BaseException:
+            self._following.unfollow(name)
+            raise
+        return Arrival(self._following.position(name), missed)
+
+    def enter(self, name: str, member: Connection, format: Format) -> None:
+        """The second half: from now on the room's publications are written to the member, in that format."""
+        self._fanout.flush_room(name)
+        if not self._rooms.join(name, member, format):
+            self._following.unfollow(name)
+
+    def abandon(self, name: str) -> None:
+        """In place of `enter`: the member does not come in."""
+        self._following.unfollow(name)
 
     def leave(self, name: str, member: Connection) -> bool:
         """Take a member out of a room; False if it was not in it."""
@@ -109,12 +157,13 @@ class Memberships:
                     member.write(batch)
             else:
                 for member in list(members):
-                    member.end(CloseCode.SERVICE_RESTART, "publications were lost")
+                    member.interrupted(name, position)
 
     # Coming in
 
-    def _check(self, name: str, member: Connection) -> bool:
-        """Whether it is a member already; raises if it cannot become one."""
+    def check(self, name: str, member: Connection) -> bool:
+        """Whether it is a member already; raises, as `Hub.join` does, if it cannot become one."""
+        self._limits.check_room_name(name)
         joined = self._rooms.of(member)
         if member.closed or not joined:  # who is not even in the room of everyone is not the hub's any more
             raise member.transport.ended()
@@ -125,6 +174,22 @@ class Memberships:
         if len(joined) > self._limits.rooms_per_connection:
             raise LimitReached(f"No more than {self._limits.rooms_per_connection} rooms for one connection")
         return False
+
+    async def _all_missed(self, name: str, since: Position) -> list[Publication] | None:
+        """All that followed; None if that is not kept."""
+        here = self._following.position(name)
+        if here is not None and not since.epoch:
+            since = Position(here.epoch, since.offset)
+        found: list[Publication] = []
+        while True:
+            try:
+                missed = await self._following.missed(name, since, PAGE)
+            except HistoryGone:
+                return None
+            found += missed.publications
+            if missed.complete:
+                return found
+            since = (found[-1].position if found else None) or since
 
     async def _catch_up(
         self, name: str, member: Connection, since: Position | None

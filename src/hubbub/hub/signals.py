@@ -12,7 +12,7 @@ from hubbub.hub.following import Following
 MARK: Final = "#"
 """What the names of these rooms begin with. `Limits.check_room_name` lets none of a user's have it."""
 
-OPTIONS: Final = RoomOptions(History(size=1_000, ttl=60.0, bytes=4_194_304))
+OPTIONS: Final = RoomOptions(history=History(size=1_000, ttl=60.0, bytes=4_194_304))
 """With a short history, so that the broker repairs what its link to a hub loses."""
 
 
