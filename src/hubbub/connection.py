@@ -9,6 +9,7 @@ from weakref import ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi.transport import WebSocketTransport
+from hubbub.core.endings import PLAIN_ENDINGS
 from hubbub.core.errors import CloseCode, Disconnected, WrongMessageType
 from hubbub.core.formats import PLAIN, Format
 from hubbub.core.heartbeat import Heartbeat, Pulse
@@ -77,6 +78,7 @@ class Connection:
         "__weakref__",
         "_host",
         "_transport",
+        "endings",
         "expiry",
         "format",
         "heartbeat",
@@ -106,6 +108,7 @@ class Connection:
         self.info = info
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
         self.format = format  # what publications look like to it
+        self.endings = PLAIN_ENDINGS  # what it is told when the hub ends it
         self.on_gap: Callable[[str, Position], None] | None = None  # in place of the end
         self.pulse = Pulse(host.now(), host.heartbeat.interval)
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
@@ -189,9 +192,15 @@ class Connection:
             Disconnected: if the connection is closed, or is closed meanwhile.
             TypeError: if the message cannot be written as JSON.
         """
-        item = self.transport.codec.encode(to_payload(message))
+        item = self.transport.codec.encode(self.format.personal(to_payload(message)))
         self._host.flush()
         await self.transport.send(item)
+
+    def deliver(self, payload: Payload) -> None:
+        """Send without waiting; nothing happens once it is closed. A client too slow for it is closed 1013."""
+        if not self.closed:
+            self._host.flush()
+            self.write(self.codec.join([self.codec.encode(self.format.personal(payload))]))
 
     # Receiving
 

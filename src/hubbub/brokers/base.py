@@ -41,6 +41,11 @@ class Broker(Protocol):
     """
 
     @property
+    def shared(self) -> bool:
+        """Whether other processes can be there: then their hubs speak to each other through it."""
+        ...
+
+    @property
     def connected(self) -> bool:
         """Whether publications would be accepted now, as far as the broker knows."""
         ...

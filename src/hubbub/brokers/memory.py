@@ -52,6 +52,11 @@ class MemoryBroker:
         return cls()
 
     @property
+    def shared(self) -> bool:
+        """No other process is there."""
+        return False
+
+    @property
     def connected(self) -> bool:
         """Whether it runs."""
         return self._receiver is not None

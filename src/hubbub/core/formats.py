@@ -14,7 +14,14 @@ class Format(Hashable, Protocol):
     """How publications are presented. Members with the same format and codec share the bytes."""
 
     def present(self, publication: Publication) -> Payload:
-        """The message that such a client gets for the publication."""
+        """The message that such a client gets for the publication.
+
+        It is asked once for each publication of a room, in their order, while somebody in the room has it.
+        """
+        ...
+
+    def personal(self, payload: Payload) -> Payload:
+        """The message that such a client gets when something is sent to it alone."""
         ...
 
     def joined(self, room: str, position: Position | None, recovered: bool | None) -> Payload | None:
@@ -42,6 +49,9 @@ class _PlainFormat:
 
     def present(self, publication: Publication) -> Payload:
         return publication.payload
+
+    def personal(self, payload: Payload) -> Payload:
+        return payload
 
     def joined(self, room: str, position: Position | None, recovered: bool | None) -> Payload | None:
         return None
@@ -112,6 +122,9 @@ class _EnvelopeFormat:
                 "base64" if isinstance(payload, bytes) else None,
             )
         )
+
+    def personal(self, payload: Payload) -> Payload:
+        return payload
 
     def joined(self, room: str, position: Position | None, recovered: bool | None) -> Payload | None:
         epoch, offset = (position.epoch, position.offset) if position else (None, None)

@@ -137,6 +137,16 @@ class Rooms(Generic[M]):
         for room in self.of(member):
             room.add(member, room.remove(member))
 
+    def reformat(self, name: str, format: Format, to: Format) -> None:
+        """Give another format to all members of a room that have this one."""
+        room = self._rooms.get(name)
+        if room is None:
+            return
+        for group in [group for group in room.groups if group[0] is format]:
+            for member in list(room.groups[group]):
+                room.remove(member)
+                room.add(member, to)
+
     def forget(self, member: M) -> list[str]:
         """Take the member out of all its rooms; return their names."""
         names = list(self._memberships.get(member, ()))

@@ -3,7 +3,8 @@
 import logging
 
 from hubbub.connection import Connection, Joined
-from hubbub.core.errors import CloseCode, HubNotRunning
+from hubbub.core.endings import Ending
+from hubbub.core.errors import HubNotRunning
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
@@ -134,17 +135,17 @@ class Connections:
         """The connection does not read fast enough: it is closed 1013, and what waited for it is given up."""
         self.stats.slow += 1
         _logger.info("closing %s: too slow, %d bytes waiting", member.id, member.transport.buffered)
-        self._shut(member, CloseCode.TRY_AGAIN_LATER, "too slow")
+        self._shut(member, member.endings.slow)
 
     def dead(self, member: Connection) -> None:
         """The connection did not answer the heartbeat."""
         self.stats.dead += 1
-        self._shut(member, CloseCode.INTERNAL_ERROR, "heartbeat timeout")
+        self._shut(member, member.endings.silent)
 
     def dropped(self, count: int) -> None:
         """So many publications were dropped by their room's policy."""
         self.stats.dropped += count
 
-    def _shut(self, member: Connection, code: CloseCode, reason: str) -> None:
+    def _shut(self, member: Connection, ending: Ending) -> None:
         if self._reception is not None:
-            self._reception.shut(member, code, reason)
+            self._reception.shut(member, *ending)

@@ -8,7 +8,8 @@ import asyncio
 from typing import Any
 
 from hubbub.connection import Connection
-from hubbub.core.messages import Publication
+from hubbub.core.formats import Format
+from hubbub.core.messages import Payload, Publication
 from hubbub.core.rooms import Room, Rooms
 from hubbub.core.stats import Stats
 
@@ -73,11 +74,16 @@ class Fanout:
         room.pending = []
         overflow = room.options.overflow
         unfinished: list[tuple[Connection, Any, int]] = []
+        presented: dict[Format, list[Payload]] = {}
         for group, members in list(room.groups.items()):
-            present, codec = group[0].present, group[1]
+            format, codec = group
+            payloads = presented.get(format)
+            if payloads is None:
+                payloads = presented[format] = [format.present(one) for one in publications]
             encode = codec.encode
             items = [
-                encode(present(one), room=room.name, key=one.key, overflow=overflow) for one in publications
+                encode(payload, room=room.name, key=one.key, overflow=overflow)
+                for payload, one in zip(payloads, publications, strict=True)
             ]
             batch = codec.join(items)
             self._stats.delivered += len(items) * len(members)

@@ -9,29 +9,30 @@ from typing import Self, Unpack
 
 from starlette.websockets import WebSocket
 
-from hubbub import redaction
 from hubbub.asgi.errors import SocketRefused
 from hubbub.brokers import Broker, HistoryPage, broker_from_url
 from hubbub.connection import Connection, Joined
-from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
+from hubbub.core.errors import CloseCode, ConfigurationError, HubNotRunning, Refused
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication, to_payload
+from hubbub.core.nodes import Node
 from hubbub.core.options import RoomOptions, RoomPatterns, RoomSettings
 from hubbub.core.origins import Origins
 from hubbub.core.positions import Position
+from hubbub.core.presence import Present
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
-from hubbub.hub.clock import Clock
 from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.following import Following
+from hubbub.hub.life import Life
 from hubbub.hub.memberships import Memberships
-from hubbub.hub.reception import Admission, Reception
-from hubbub.hub.signals import MARK, Signals
-from hubbub.hub.signals import OPTIONS as SIGNAL_OPTIONS
+from hubbub.hub.observers import Observer, Observers
+from hubbub.hub.parts import Parts
+from hubbub.hub.reception import Admission
+from hubbub.hub.signals import Signals, with_signals
 from hubbub.hub.visit import Visit, refuse
-from hubbub.hub.watch import Watch
 
 
 class Hub:
@@ -64,13 +65,14 @@ class Hub:
         self._patterns = RoomPatterns()
         self._rooms: Rooms[Connection] = Rooms(self._patterns.options)
         self._fanout = Fanout(self._rooms, self.stats, self.limits.outbox_bytes)
-        self._following = Following(self._broker, self._options)
+        self._following = Following(self._broker, with_signals(self._patterns.options))
         self._signals = Signals(self._broker, self._following)
-        self._members = Memberships(self._rooms, self._fanout, self._following, self._signals, self.limits)
+        self._members = Memberships(
+            self._rooms, self._fanout, self._following, self._signals, self.limits, self._patterns.options
+        )
         self._connections = Connections(self._rooms, self._members, self._fanout, self.stats, self.heartbeat)
-        self._redactor = redaction.RedactTokens()
-        self._clock: Clock | None = None  # None while the hub is not running
-        self._open: Reception | None = None  # None while the hub is not running
+        self._life: Life | None = None  # None while the hub is not running
+        self._observers = Observers()
 
     # Life
 
@@ -81,19 +83,23 @@ class Hub:
             yield
 
     async def __aenter__(self) -> Self:
-        if self.running:
+        if self._life is not None:
             raise ConfigurationError("The hub is running already")
-        redaction.install(self._redactor)
-        clock = self._clock = Clock()
-        watch = Watch(clock, self.heartbeat, self.limits, self._connections.dead, self._connections.slow)
-        self._open = Reception(self._connections, clock, watch, self.limits, self.origins)
-        self._connections.open(clock, self._open)
+        self._life = Life(
+            self._broker,
+            self._following,
+            self._signals,
+            self._members,
+            self._connections,
+            self._observers,
+            heartbeat=self.heartbeat,
+            limits=self.limits,
+            origins=self.origins,
+        )
         try:
-            await self._broker.start(self._members)
-            await self._following.follow(EVERYONE)
+            await self._life.begin()
         except BaseException:
-            await self._broker.stop()
-            self._halt()
+            self._life = None
             raise
         return self
 
@@ -101,37 +107,30 @@ class Hub:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.flush()
-        await self._reception.dismiss(self.connections)
-        await self._broker.stop()
-        self._halt()
-
-    def _halt(self) -> None:
-        if self._clock is not None:
-            self._clock.stop()
-        self._clock = self._open = None
-        self._connections.shut()
-        self._following.clear()
-        redaction.uninstall(self._redactor)
+        await self._running.end()
+        self._life = None
 
     @property
     def running(self) -> bool:
         """Whether the hub is inside its lifespan."""
-        return self._clock is not None
+        return self._life is not None
 
     @property
-    def _reception(self) -> Reception:
-        if self._open is None:
+    def _running(self) -> Life:
+        if self._life is None:
             raise HubNotRunning
-        return self._open
+        return self._life
 
     @property
     def ready(self) -> bool:
         """Whether the hub runs and its broker takes publications, as far as it knows."""
-        return self._clock is not None and self._broker.connected
+        return self._life is not None and self._broker.connected
 
-    def now(self) -> float:
-        """The loop's time, in seconds. Raises `HubNotRunning`."""
-        return self._connections.now()
+    @property
+    def parts(self) -> Parts:
+        """What the gateway of another protocol works with. Raises `HubNotRunning`."""
+        life = self._running
+        return Parts(self._connections, self._members, life.reception, life.clock)
 
     # Connections
 
@@ -153,11 +152,10 @@ class Hub:
 
         Takes the arguments of `connection`.
         """
-        known = self._reception.known(websocket)
-        if known is not None:
-            return known
-        connection = await self._admit(websocket, **arguments)
-        self._reception.forget_with(websocket, connection)
+        connection = self._running.reception.known(websocket)
+        if connection is None:
+            connection = await self._admit(websocket, **arguments)
+            self._running.reception.forget_with(websocket, connection)
         return connection
 
     def disconnect(self, member: "WebSocket | Connection") -> None:
@@ -178,15 +176,15 @@ class Hub:
         return len(self._connections)
 
     async def _admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
-        connection = await self._reception.admit(websocket, **arguments)
-        self._connections.add(connection)
-        self._reception.look_after(connection)
+        reception = self._running.reception
+        self._connections.add(connection := await reception.admit(websocket, **arguments))
+        reception.look_after(connection)
         return connection
 
     def _known(self, member: WebSocket | Connection) -> Connection | None:
         if isinstance(member, Connection):
             return member
-        return self._open.known(member) if self._open is not None else None
+        return self._life.reception.known(member) if self._life is not None else None
 
     # Rooms
 
@@ -203,6 +201,10 @@ class Hub:
             ConfigurationError: if the pattern is malformed, or the settings cannot work together.
         """
         self._patterns.add(pattern, RoomOptions(**settings))
+
+    def options(self, room: str) -> RoomOptions | None:
+        """The options of the room of that name; None if no pattern fits it, and it has the default ones."""
+        return self._patterns.find(room)
 
     async def join(
         self, room: str, member: "WebSocket | Connection", *, since: Position | None = None
@@ -254,6 +256,47 @@ class Hub:
         """The members of the room in this process."""
         here = self._rooms.get(room)
         return [] if here is None else list(here)
+
+    # All nodes
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes of the cluster that live, this one first. Raises `HubNotRunning`."""
+        return self._running.cluster.nodes
+
+    async def presence(self, room: str) -> list[Present]:
+        """Who is in a room with presence, on all nodes: users, each with its connections.
+
+        Raises:
+            ConfigurationError: if the room keeps no presence.
+            BrokerError: if the other nodes could not be asked.
+        """
+        self.limits.check_room_name(room)
+        if not self._patterns.options(room).presence:
+            raise ConfigurationError("The room keeps no presence")
+        return await self._running.cluster.present(room)
+
+    def on_joined(self, handler: Observer) -> Observer:
+        """Call ``handler(room, present)`` when a user comes into a room with presence, on whatever node.
+
+        Several connections of a user count once. Only rooms that have members here, or were asked about in
+        the last minute, are observed. What the handler raises is logged.
+        """
+        return self._observers.add_joined(handler)
+
+    def on_left(self, handler: Observer) -> Observer:
+        """`on_joined` for a user whose last connection has left."""
+        return self._observers.add_left(handler)
+
+    async def send_to_user(self, user: str, message: object) -> None:
+        """Send to all connections of a user, on all nodes. Raises `BrokerError` and `TypeError`."""
+        await self._running.cluster.send_to_user(user, to_payload(message))
+
+    async def disconnect_user(
+        self, user: str, code: int = CloseCode.POLICY_VIOLATION, reason: str = "disconnected"
+    ) -> None:
+        """Close all connections of a user, on all nodes. Raises `BrokerError`."""
+        await self._running.cluster.disconnect_user(user, code, reason)
 
     # Messages
 
@@ -338,7 +381,7 @@ class Hub:
         tags: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Publication:
-        if self._clock is None:
+        if self._life is None:
             raise HubNotRunning
         publication = await self._broker.publish(
             room,
@@ -352,6 +395,3 @@ class Hub:
         if self._fanout.full:
             await asyncio.sleep(0)
         return publication
-
-    def _options(self, room: str) -> RoomOptions:
-        return SIGNAL_OPTIONS if room.startswith(MARK) else self._patterns.options(room)

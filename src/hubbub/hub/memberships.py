@@ -1,12 +1,15 @@
 """Who is in which room here: how members come in, with what they missed, and how they leave."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from hubbub.connection import Connection, Joined
 from hubbub.core.errors import HistoryGone, LimitReached
 from hubbub.core.formats import Format
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication
+from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Outgoing
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
@@ -16,6 +19,18 @@ from hubbub.hub.signals import Signals
 
 PAGE = 256
 """Publications read at once for a member that missed some."""
+
+
+class PresenceKeeper(Protocol):
+    """Who wants to know of the members of rooms with presence."""
+
+    def came(self, room: str, member: Connection) -> None:
+        """A member is about to come in."""
+        ...
+
+    def went(self, room: str, member: Connection) -> None:
+        """A member has left."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +53,10 @@ class Memberships:
         following: the subscriptions at the broker.
         signals: gets what is meant for no room of members.
         limits: for names and numbers of rooms.
+        options: looks up a room's options by its name.
     """
 
-    __slots__ = ("_fanout", "_following", "_limits", "_rooms", "_signals")
+    __slots__ = ("_fanout", "_following", "_limits", "_options", "_rooms", "_signals", "presence")
 
     def __init__(
         self,
@@ -49,12 +65,16 @@ class Memberships:
         following: Following,
         signals: Signals,
         limits: Limits,
+        options: Callable[[str], RoomOptions],
     ) -> None:
         self._rooms = rooms
         self._fanout = fanout
         self._following = following
         self._signals = signals
         self._limits = limits
+        self._options = options
+        self.presence: PresenceKeeper | None = None
+        """Is told who comes and goes where presence is kept; None while the hub is not running."""
 
     # What members do
 
@@ -62,7 +82,7 @@ class Memberships:
         """Put a member into a room, after what it missed since a position.
 
         Raises:
-            InvalidRoomName, LimitReached: as `Hub.join` says.
+            InvalidRoomName, LimitReached, ConfigurationError: as `Hub.join` says.
             Disconnected: also if the room forgets more quickly than the member reads what it missed.
             BrokerError: if the broker does not answer.
         """
@@ -74,6 +94,7 @@ class Memberships:
             if self.check(name, member):  # others ran meanwhile
                 self._following.unfollow(name)
                 return Joined(self._following.position(name))
+            self._come(name, member)
         except BaseException:
             self._following.unfollow(name)
             raise
@@ -82,7 +103,7 @@ class Memberships:
             self._announce(name, member, recovered, since if recovered else None)
         if missed:
             member.write(member.codec.join(missed))
-        self.enter(name, member, member.format)
+        self._rooms.join(name, member, member.format)
         return Joined(self._following.position(name), recovered)
 
     async def prepare(self, name: str, member: Connection, since: Position | None = None) -> Arrival:
@@ -111,7 +132,13 @@ class Memberships:
         return Arrival(self._following.position(name), missed)
 
     def enter(self, name: str, member: Connection, format: Format) -> None:
-        """The second half: from now on the room's publications are written to the member, in that format."""
+        """The second half: from now on the room's publications are written to the member, in that format.
+
+        Raises:
+            ConfigurationError: if the room has presence, and what is known of the member cannot be told.
+            LimitReached: if it has presence and too many members here.
+        """
+        self._come(name, member)
         self._fanout.flush_room(name)
         if not self._rooms.join(name, member, format):
             self._following.unfollow(name)
@@ -120,20 +147,34 @@ class Memberships:
         """In place of `enter`: the member does not come in."""
         self._following.unfollow(name)
 
+    def reformat(self, name: str, format: Format, to: Format) -> None:
+        """From now on the room's members that have this format have another one."""
+        self._fanout.flush_room(name)
+        self._rooms.reformat(name, format, to)
+
     def leave(self, name: str, member: Connection) -> bool:
         """Take a member out of a room; False if it was not in it."""
         self._fanout.flush_room(name)
         if not self._rooms.leave(name, member):
             return False
-        self._following.unfollow(name)
+        self._went(name, member)
         return True
 
     def forget(self, member: Connection) -> list[str]:
         """Take it out of all rooms; return their names."""
         names = self._rooms.forget(member)
         for name in names:
-            self._following.unfollow(name)
+            self._went(name, member)
         return names
+
+    def _come(self, name: str, member: Connection) -> None:
+        if self.presence is not None and self._options(name).presence:
+            self.presence.came(name, member)
+
+    def _went(self, name: str, member: Connection) -> None:
+        self._following.unfollow(name)
+        if self.presence is not None and self._options(name).presence:
+            self.presence.went(name, member)
 
     # What the broker tells
 

@@ -13,7 +13,6 @@ from starlette.websockets import WebSocket
 from hubbub.asgi import sockets
 from hubbub.asgi.pump import Pump
 from hubbub.connection import Connection, Host
-from hubbub.core.errors import CloseCode
 from hubbub.core.formats import ENVELOPE, PLAIN
 from hubbub.core.limits import Limits
 from hubbub.core.origins import Origins
@@ -105,17 +104,17 @@ class Reception:
         """Forget the connection when the socket object ends: a handler that crashed calls no disconnect."""
         connection.socket = ref(websocket, lambda _: self._host.forget(connection))
 
-    def shut(self, connection: Connection, code: CloseCode, reason: str) -> None:
+    def shut(self, connection: Connection, code: int, reason: str) -> None:
         """Close in place of what still waits; a client that takes not even that is dropped after a while."""
         connection.transport.close(code, reason, discard=True)
         self._clock.after(self._limits.close_timeout, connection.transport.abort)
 
     async def dismiss(self, connections: list[Connection]) -> None:
-        """Close all of them (1001) at the hub's end, and wait a short time for the close frames to go out."""
+        """Close all of them at the hub's end, and wait a short time for the close frames to go out."""
         if not connections:
             return
         for connection in connections:
-            connection.transport.close(CloseCode.GOING_AWAY, "server stopping")
+            connection.transport.close(*connection.endings.stopping)
         finishing = [asyncio.ensure_future(connection.finish()) for connection in connections]
         await asyncio.wait(finishing, timeout=DISMISSAL)
         for connection in connections:
@@ -123,11 +122,12 @@ class Reception:
 
     def _end_with_token(self, connection: Connection) -> None:
         expires_at = connection.user.expires_at if connection.user else None
-        if expires_at is None or connection.closed:
+        expired = connection.endings.expired
+        if expires_at is None or expired is None or connection.closed:
             return
         left = expires_at - time.time()
         if left > 0:
             look = partial(self._end_with_token, connection)
             connection.expiry = self._clock.after(min(left, LONGEST_WAIT), look)
         else:
-            self.shut(connection, CloseCode.TOKEN_EXPIRED, "token expired")
+            self.shut(connection, *expired)

@@ -16,8 +16,15 @@ OPTIONS: Final = RoomOptions(history=History(size=1_000, ttl=60.0, bytes=4_194_3
 """With a short history, so that the broker repairs what its link to a hub loses."""
 
 
+def with_signals(options: Callable[[str], RoomOptions]) -> Callable[[str], RoomOptions]:
+    """The options of rooms by name, and `OPTIONS` for the rooms of hubs."""
+    return lambda room: OPTIONS if room.startswith(MARK) else options(room)
+
+
 class Signals:
     """Messages between hubs, in one order per room, to every hub that listens, the sender too.
+
+    With a broker of a single process they do not leave it.
 
     Args:
         broker: carries them.
@@ -42,23 +49,31 @@ class Signals:
         Raises:
             BrokerError: if the broker does not answer.
         """
-        await self._following.follow(room)
+        if self._broker.shared:
+            await self._following.follow(room)
         self._listeners[room] = (heard, lost)
 
     def ignore(self, room: str) -> None:
         """Hear nothing of the room any more."""
-        if self._listeners.pop(room, None) is not None:
+        if self._listeners.pop(room, None) is not None and self._broker.shared:
             self._following.unfollow(room)
 
     async def send(self, room: str, data: bytes) -> None:
         """Send to all that listen. Raises `BrokerError` if the broker did not take it."""
-        await self._broker.publish(room, data, history=OPTIONS.history)
+        if self._broker.shared:
+            await self._broker.publish(room, data, history=OPTIONS.history)
+        else:
+            self._hear(room, data)
 
     def heard(self, publication: Publication) -> None:
         """The broker delivered a publication that is for no room with members."""
-        listener = self._listeners.get(publication.room)
-        if listener is not None and isinstance(publication.payload, bytes):
-            listener[0](publication.payload)
+        if isinstance(publication.payload, bytes):
+            self._hear(publication.room, publication.payload)
+
+    def _hear(self, room: str, data: bytes) -> None:
+        listener = self._listeners.get(room)
+        if listener is not None:
+            listener[0](data)
 
     def interrupted(self, room: str) -> bool:
         """The room lost messages; False if it is none of these."""

@@ -1,0 +1,93 @@
+"""What there is of a hub only while it runs: its clock, its reception, its place among the nodes."""
+
+from hubbub import redaction
+from hubbub.brokers import Broker
+from hubbub.core.heartbeat import Heartbeat
+from hubbub.core.limits import Limits
+from hubbub.core.origins import Origins
+from hubbub.hub.clock import Clock
+from hubbub.hub.cluster import Cluster
+from hubbub.hub.connections import EVERYONE, Connections
+from hubbub.hub.following import Following
+from hubbub.hub.memberships import Memberships
+from hubbub.hub.observers import Observers
+from hubbub.hub.reception import Reception
+from hubbub.hub.signals import Signals
+from hubbub.hub.watch import Watch
+
+
+class Life:
+    """One run of a hub, from the start of its lifespan to the end.
+
+    Args:
+        broker: started and stopped here.
+        following: the subscriptions at the broker.
+        signals: what the hubs of all nodes tell each other.
+        members: who is in which room here.
+        connections: those of this process.
+        observers: are told who comes and goes.
+        heartbeat: for connections that take part in it.
+        limits: for connections.
+        origins: the pages that may connect.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        following: Following,
+        signals: Signals,
+        members: Memberships,
+        connections: Connections,
+        observers: Observers,
+        *,
+        heartbeat: Heartbeat,
+        limits: Limits,
+        origins: Origins,
+    ) -> None:
+        self._broker = broker
+        self._following = following
+        self._members = members
+        self._connections = connections
+        self._observers = observers
+        self._redactor = redaction.RedactTokens()
+        self.clock = Clock()
+        watch = Watch(self.clock, heartbeat, limits, connections.dead, connections.slow)
+        self.reception = Reception(connections, self.clock, watch, limits, origins)
+        self.cluster = Cluster(
+            signals,
+            connections,
+            self.clock,
+            connected=lambda: broker.connected,
+            rooms=lambda: len(following),
+            joined=observers.joined,
+            left=observers.left,
+        )
+
+    async def begin(self) -> None:
+        """Start the broker, and take part in the cluster. Raises `BrokerError` if it does not answer."""
+        redaction.install(self._redactor)
+        self._connections.open(self.clock, self.reception)
+        self._members.presence = self.cluster
+        try:
+            await self._broker.start(self._members)
+            await self._following.follow(EVERYONE)
+            await self.cluster.start()
+        except BaseException:
+            await self._broker.stop()
+            self._halt()
+            raise
+
+    async def end(self) -> None:
+        """Close all connections, say goodbye to the other nodes, and stop the broker."""
+        await self.reception.dismiss(self._connections.all)
+        await self.cluster.stop()
+        await self._observers.stop()
+        await self._broker.stop()
+        self._halt()
+
+    def _halt(self) -> None:
+        self.clock.stop()
+        self._members.presence = None
+        self._connections.shut()
+        self._following.clear()
+        redaction.uninstall(self._redactor)
