@@ -31,10 +31,11 @@ LAYERS = {
     "auth": ("core", "jwt"),
     "centrifuge": ("core", "google msgspec"),
     "gateway": ("core brokers asgi connection hub auth centrifuge", "jwt msgspec starlette"),
+    "application": ("core brokers asgi connection hub auth centrifuge gateway", "fastapi starlette"),
     "fastapi": ("above", "fastapi msgspec starlette"),
-    "uvicorn": ("core", "uvicorn"),
+    "uvicorn": ("core", "msgspec uvicorn websockets"),
     "testing": ("above", "fastapi msgspec starlette"),
-    "hubbub": ("core brokers connection hub", ""),
+    "hubbub": ("core brokers connection application", ""),
     "server": ("above", "any"),
 }
 ONLY_IN = {
@@ -248,7 +249,8 @@ def test_the_source_was_really_read(source: Source) -> None:
 
 
 CLEAN = {
-    "__init__.py": '"""Doc."""\nfrom hubbub.hub import Hub as Hub\n',
+    "__init__.py": '"""Doc."""\nfrom hubbub.application import Hub as Hub\n',
+    "application/__init__.py": '"""Doc."""\nfrom hubbub.hub import Hub as Hub\n',
     "core/__init__.py": '"""Doc."""\n',
     "core/frames.py": '"""Doc."""\nimport json\nimport msgspec\nfrom . import errors\n',
     "core/errors.py": '"""Doc."""\ndef _private(): ...\n',

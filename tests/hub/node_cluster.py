@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from polling import turns
 
 from hubbub.core.errors import BrokerError
+from hubbub.core.nodes import read as read_control
 from hubbub.core.presence import Present
-from hubbub.core.presence_messages import make_member
+from hubbub.core.presence_messages import make_member, read
 from hubbub.core.timers import Timer, Timers
 from hubbub.hub.nodes import Figures, Nodes
 from hubbub.hub.presence import Presence
@@ -43,6 +44,7 @@ class Link:
         self.up = True  # what the broker says of the link
         self.failing: str | None = None  # "refuse", "take" (and say no), or "late": take it later
         self.refuses: Callable[[str, bytes], bool] = lambda room, data: False  # what it does not take
+        self.deaf: set[str] = set()  # rooms that cannot be listened to
         self.awake = asyncio.Event()  # cleared while the whole process stands still
         self.awake.set()
         self.dead = False
@@ -56,7 +58,7 @@ class Link:
 
     async def listen(self, room: str, heard: Callable[[bytes], None], lost: Callable[[], None]) -> None:
         await asyncio.sleep(0)
-        if self.failing:
+        if self.failing or room in self.deaf:
             raise BrokerError("refused")
         assert room not in self.listeners, "listens twice"
         self.listeners[room] = (heard, lost)
@@ -243,3 +245,26 @@ def failing(node: ClusterNode, how: str = "refuse") -> Iterator[None]:
     node.link.failing = how
     yield
     node.link.failing = None
+
+
+async def cluster_of(count: int) -> tuple[Cluster, list[ClusterNode]]:
+    cluster = Cluster()
+    return cluster, [await cluster.start() for _ in range(count)]
+
+
+def said(node: ClusterNode, room: str = "r", kind: type = object) -> list[object]:
+    """What the node has tried to say in the room."""
+    messages = [read(data) for name, data in node.link.sent if name == f"#p:{room}"]
+    return [message for message in messages if isinstance(message, kind)]
+
+
+def refuse_once(node: ClusterNode, kind: type) -> None:
+    """The broker does not take the node's next message of this kind."""
+
+    def refuses(room: str, data: bytes) -> bool:
+        refused = isinstance(read_control(data) if room == "#nodes" else read(data), kind)
+        if refused:
+            node.link.refuses = lambda room, data: False
+        return refused
+
+    node.link.refuses = refuses

@@ -1,7 +1,7 @@
 """Nodes know of each other, and are not lost but when they are gone."""
 
 import pytest
-from node_cluster import TURNS, Cluster, ClusterNode, failing
+from node_cluster import TURNS, ClusterNode, cluster_of, failing
 from polling import turns
 
 from hubbub.core.errors import BrokerError, MessageTooBig
@@ -24,11 +24,6 @@ class Watcher:
 
     def commands_lost(self) -> None:
         self.heard.append(("lost", ""))
-
-
-async def cluster_of(count: int) -> tuple[Cluster, list[ClusterNode]]:
-    cluster = Cluster()
-    return cluster, [await cluster.start() for _ in range(count)]
 
 
 def messages(node: ClusterNode, kind: type) -> list[object]:

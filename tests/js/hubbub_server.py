@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from server_process import START_SECONDS, ServerProcess, free_port
+from server_process import START_SECONDS, ServerProcess, environment_of, free_port
 
 COMMAND = [sys.executable, "-c", "from hubbub.server.cli import main; main()", "serve"]
 
@@ -29,7 +29,9 @@ class HubbubServer:
         log_file = self._folder / "serve.log"
         with log_file.open("ab") as log:
             command = [*COMMAND, "--port", str(self.port), "--drain", "0"]
-            process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, cwd=self._folder, env=environment_of(), stdout=log, stderr=subprocess.STDOUT
+            )
         self._process = ServerProcess(process, self.port, log_file)
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():

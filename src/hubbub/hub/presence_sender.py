@@ -150,6 +150,8 @@ class PresenceSender:
         heard, lost = partial(self._heard, here), partial(self._lost, here)
         await self._signals.listen(PREFIX + here.name, heard, lost)
         here.listening = True
+        if here.ask or here.waiters:
+            here.request(self._nodes.others)  # what those that came meanwhile have said was not heard
         here.sync = not here.ask
         if not self._nodes.others:
             here.settle()

@@ -12,7 +12,7 @@ from hubbub.hub.following import Following
 MARK: Final = "#"
 """What the names of these rooms begin with. `Limits.check_room_name` lets none of a user's have it."""
 
-OPTIONS: Final = RoomOptions(history=History(size=1_000, ttl=60.0, bytes=4_194_304))
+OPTIONS: Final = RoomOptions(history=History(size=200, ttl=60.0, bytes=1_048_576))
 """With a short history, so that the broker repairs what its link to a hub loses."""
 
 
@@ -49,9 +49,14 @@ class Signals:
         Raises:
             BrokerError: if the broker does not answer.
         """
-        if self._broker.shared:
-            await self._following.follow(room)
         self._listeners[room] = (heard, lost)
+        if not self._broker.shared:
+            return
+        try:
+            await self._following.follow(room)
+        except BaseException:
+            del self._listeners[room]
+            raise
 
     def ignore(self, room: str) -> None:
         """Hear nothing of the room any more."""

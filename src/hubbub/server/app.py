@@ -11,6 +11,11 @@ from hubbub.server.settings import Settings
 from hubbub.uvicorn.endpoint import DRAIN
 
 
+def worker_app() -> FastAPI:
+    """The application in a process that the command has started."""
+    return create_app(Settings.handed_on())
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application of ``hubbub serve``.
 
@@ -29,10 +34,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/ready")
     async def ready(request: Request) -> JSONResponse:
-        """Whether the process wants new clients: 503 while it is draining."""
+        """Whether the process wants new clients: 503 while it is draining or its broker is away."""
         drain = request.scope.get("state", {}).get(DRAIN)
         if drain is not None and drain.active:
             return JSONResponse({"status": "draining"}, 503, {"Retry-After": "1"})
+        if not hub.ready:
+            return JSONResponse({"status": "broker away"}, 503, {"Retry-After": "1"})
         return JSONResponse({"status": "ok"})
 
     return app

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,11 +12,12 @@ from uvicorn.importer import ImportFromStringError
 import hubbub
 from hubbub.core.errors import ConfigurationError
 from hubbub.server.app import create_app
-from hubbub.server.settings import Settings
+from hubbub.server.settings import Settings, default_broker
 from hubbub.uvicorn.runner import RunOptions
 from hubbub.uvicorn.runner import run as run_app
 
 PAGES = (("home", "/"), ("chat", "/chat"), ("API docs", "/docs"), ("health", "/health"))
+WORKERS = "How many processes."
 MAX_DRAIN = 25.0
 """Longest drain, in seconds: the process ends within 30."""
 
@@ -63,7 +66,20 @@ def main() -> None:
 @main.command()
 @listening
 @click.option(
-    "--broker", default="memory://", show_default=True, envvar="HUBBUB_BROKER", help="The broker's URL."
+    "--workers", default=1, show_default=True, type=click.IntRange(1), envvar="HUBBUB_WORKERS", help=WORKERS
+)
+@click.option(
+    "--broker",
+    envvar="HUBBUB_BROKER",
+    help="The broker's URL.  [default: a SQLite file; with several workers a Valkey that they start]",
+)
+@click.option(
+    "--data",
+    default="hubbub-data",
+    show_default=True,
+    envvar="HUBBUB_DATA",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder for what is kept without a --broker. It is made.",
 )
 @click.option(
     "--origin",
@@ -72,12 +88,30 @@ def main() -> None:
     envvar="HUBBUB_ORIGINS",
     help="A page's origin that may connect besides this server's own, like https://app.example.com.",
 )
-def serve(host: str, port: int, drain: float, log_level: str, broker: str, origins: tuple[str, ...]) -> None:
+def serve(
+    host: str,
+    port: int,
+    drain: float,
+    log_level: str,
+    workers: int,
+    broker: str | None,
+    data: Path,
+    origins: tuple[str, ...],
+) -> None:
     """Start the server: chat, plain WebSocket rooms, health."""
+    if broker is None:
+        _make_folder(data)
+        broker = default_broker(data, workers)
+    settings = Settings(broker, origins)
     try:
-        app = create_app(Settings(broker=broker, origins=origins))
+        app: Any = create_app(settings)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
+    options = RunOptions(host=host, port=port, workers=workers, drain=drain, log_level=log_level)
+    if workers > 1:
+        settings.hand_on()
+        app = "hubbub.server.app:worker_app"
+        options = replace(options, uvicorn={"factory": True})
     shown = f"[{host}]" if ":" in host else host
 
     def announce(bound: int) -> None:
@@ -85,13 +119,13 @@ def serve(host: str, port: int, drain: float, log_level: str, broker: str, origi
         for name, path in PAGES:
             click.echo(f"  {name:9} http://{shown}:{bound}{path}")
 
-    _run(app, RunOptions(host=host, port=port, drain=drain, log_level=log_level), announce)
+    _run(app, options, announce)
 
 
 @main.command()
 @listening
 @click.argument("app")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help=WORKERS)
 @click.option("--reload", is_flag=True, help="Start anew when a file changes; clients are closed at once.")
 @click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False), help="For wss: the key, PEM.")
 @click.option(
@@ -126,6 +160,13 @@ def run(
             uvicorn={name: path for name, path in files.items() if path},
         ),
     )
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"Cannot make the folder {path}: {error.strerror}") from error
 
 
 def _run(app: Any, options: RunOptions, announce: Callable[[int], None] = lambda port: None) -> None:
