@@ -8,6 +8,7 @@ import msgspec
 
 from hubbub.core.messages import Json, Payload, Publication
 from hubbub.core.positions import Position
+from hubbub.core.publishers import publisher_name
 
 
 class Format(Hashable, Protocol):
@@ -117,7 +118,7 @@ class _EnvelopeFormat:
                 publication.time,
                 position.epoch if position else None,
                 position.offset if position else None,
-                publication.publisher,
+                publisher_name(publication.publisher),
                 publication.tags,
                 "base64" if isinstance(payload, bytes) else None,
             )

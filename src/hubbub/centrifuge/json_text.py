@@ -1,0 +1,92 @@
+"""Which payloads are JSON already, and what becomes of those that are not, inside a JSON message."""
+
+import base64
+import re
+from array import array
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+
+from hubbub.core.errors import InvalidMessage
+from hubbub.core.messages import MAX_JSON_DEPTH, Json, Payload
+
+_NO_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)  # strings, and what is between
+_STEPS: Final = bytes.maketrans(
+    b'[{]}"', bytes((1, 1, 255, 255, 0))
+)  # down a level, up a level (-1), neither
+
+_decoder = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax and makes nothing
+
+
+def embed_json(payload: Payload) -> bytes:
+    """A payload as JSON text without line ends.
+
+    - What is known to be `Json`, and UTF-8 bytes that are, stand there as they are.
+    - Any other text becomes a JSON string, also if it looks like JSON: a chat line "5" stays a text.
+    - Any other bytes become a JSON string in base64 (RFC 4648 section 4), as proto3's JSON mapping has it.
+
+    The reference server disconnects its JSON clients at such bytes (3506). Here one binary message in a room
+    would then end all JSON members of it, whoever sent it.
+    """
+    if isinstance(payload, bytes):
+        found = bytes_as_json(payload)
+        return found.encode() if found is not None else b'"%b"' % base64.b64encode(payload)
+    return _without_line_ends(payload).encode() if isinstance(payload, Json) else quote(payload)
+
+
+def quote(text: str) -> bytes:
+    """The text as a JSON string. What is not valid Unicode (a lone surrogate) becomes a question mark."""
+    try:
+        return msgspec.json.encode(text)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(text.encode(errors="replace").decode())
+
+
+def as_json(text: str) -> Json | None:
+    """The text marked as JSON, if it is valid and not nested too deeply; None if it is not.
+
+    Line ends are taken out: they separate messages in a frame and in an event stream, and JSON has them only
+    between its tokens.
+    """
+    if not isinstance(text, Json):
+        if not _is_json(text):
+            return None
+        text = Json(text)
+    return _without_line_ends(text)
+
+
+def _without_line_ends(text: Json) -> Json:
+    if "\n" in text or "\r" in text:
+        return Json(text.replace("\n", "").replace("\r", ""))
+    return text
+
+
+def bytes_as_json(data: bytes) -> Json | None:
+    """The same for bytes, which have to be UTF-8."""
+    try:
+        return as_json(data.decode())
+    except UnicodeDecodeError:
+        return None
+
+
+def check_depth(text: str) -> None:
+    """Refuse JSON nested more than `MAX_JSON_DEPTH` deep. Nothing is decoded: any number passes.
+
+    Raises:
+        InvalidMessage: if it is.
+    """
+    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
+        return
+    steps = array("b", _NO_BRACKETS.sub("", text).encode().translate(_STEPS))
+    if max(accumulate(steps), default=0) > MAX_JSON_DEPTH:
+        raise InvalidMessage("JSON nested too deeply")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        check_depth(text)
+        _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, InvalidMessage, RecursionError):
+        return False
+    return True

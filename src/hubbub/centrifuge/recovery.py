@@ -1,0 +1,89 @@
+"""How a subscription begins: what its reply says, and what the client gets first."""
+
+from collections.abc import Sequence
+
+from hubbub.centrifuge.actions import DeltaState, GoLive, Subscribed
+from hubbub.centrifuge.codec import Codec, optional
+from hubbub.centrifuge.requests import SubscribeRequest
+from hubbub.centrifuge.results import ChannelPublication, SubscribeResult
+from hubbub.core.messages import Publication
+from hubbub.core.positions import Position
+
+FOSSIL = "fossil"
+"""The one kind of delta there is."""
+
+
+def since(request: SubscribeRequest) -> Position | None:
+    """Where the client stands; None if it does not want what came after."""
+    return Position(request.epoch, request.offset) if request.recover else None
+
+
+def begin(
+    channel: str, request: SubscribeRequest, answer: Subscribed, codec: Codec
+) -> tuple[SubscribeResult, GoLive]:
+    """The result of a subscribe command, and how the channel goes live after it.
+
+    With ``recovered`` the publications are all that the client missed and the offset is the client's own:
+    it advances with each of them. Otherwise there are none, and the offset is the newest. Never a part.
+    """
+    position = answer.position
+    delta = answer.delta and request.delta == FOSSIL and position is not None
+    missed = _missed(request, answer)
+    publications = missed or ()
+    offset = request.offset if missed is not None else position.offset if position else 0
+    result = SubscribeResult(
+        expires=answer.client_refresh and answer.ttl is not None,
+        ttl=whole_seconds(answer.ttl) if answer.client_refresh else 0,
+        recoverable=answer.recoverable and position is not None,
+        epoch=position.epoch if position else "",
+        publications=_embedded(publications, codec, delta=delta),
+        recovered=missed is not None,
+        offset=offset,
+        positioned=position is not None,
+        data=optional(codec, answer.data),
+        was_recovering=request.recover,
+        delta=delta,
+    )
+    # Without a publication in the reply the client may have nothing that a delta could be based on.
+    state = DeltaState.NONE if not delta else DeltaState.READY if publications else DeltaState.EMPTY
+    return result, GoLive(channel, position, state, answer.join_leave)
+
+
+def _embedded(
+    publications: Sequence[Publication], codec: Codec, *, delta: bool
+) -> Sequence[ChannelPublication]:
+    if not publications:
+        return ()
+    if delta:
+        return codec.delta_publications(publications)
+    return [codec.channel_publication(publication) for publication in publications]
+
+
+def whole_seconds(ttl: float | None) -> int:
+    """A time to live as it travels: 0 stands for no end, so it is 1 at least."""
+    return 0 if ttl is None else max(1, min(int(ttl), MAX_TTL))
+
+
+MAX_TTL = 365 * 24 * 3600
+"""Seconds: the longest time to live that is told."""
+
+
+def _missed(request: SubscribeRequest, answer: Subscribed) -> Sequence[Publication] | None:
+    """What the client missed; None if that cannot be had, or was not asked for."""
+    position, publications = answer.position, answer.publications
+    if not request.recover or not answer.recoverable or position is None:
+        return None
+    if answer.cache:
+        return _newest(Position(request.epoch, request.offset), position, publications or ())
+    if publications is None or request.epoch not in ("", position.epoch):
+        return None
+    return publications if len(publications) == position.offset - request.offset else None
+
+
+def _newest(
+    client: Position, position: Position, publications: Sequence[Publication]
+) -> Sequence[Publication] | None:
+    """In cache mode: the newest, unless the client has it, or None if it is not kept any more."""
+    if client.offset and client == position:
+        return ()
+    return publications[-1:] if publications and publications[-1].position == position else None
