@@ -19,6 +19,9 @@ KEPT: Final = 30 * 86_400
 ONCE_BYTES: Final = 67_108_864
 CLAIMS_BYTES: Final = 67_108_864
 
+AGREED: Final = 15
+"""Seconds for which the name of a stream that is about to be made is kept."""
+
 WRONG_LAST_SEQUENCE: Final = (10_071, 10_164)
 """Another message came first; the second where that one is still on its way to the replicas."""
 
@@ -121,26 +124,44 @@ async def ensure_streams(link: Link, options: NatsOptions) -> Streams:
         raise ConfigurationError("JetStream is not enabled on the NATS server (nats-server -js)") from error
     if account.error is not None and account.error.err_code in NO_JETSTREAM:
         raise ConfigurationError(f"no JetStream for this account: {account.error.description}")
-    history = await _ensure_history(link, options)
     once, claims = f"{options.prefix}-once", f"{options.prefix}-claims"
-    await _create(link, _once(once, options), IN_USE)
-    await _create(link, _claims(claims, options), IN_USE)
+    await _create(link, _once(once, options))
+    await _create(link, _claims(claims, options))
+    history = await _ensure_history(link, options, claims)
     return Streams(history, once, claims, options.replicas)
 
 
-async def _ensure_history(link: Link, options: NatsOptions) -> str:
+async def _ensure_history(link: Link, options: NatsOptions, claims: str) -> str:
+    query = msgspec.json.encode({"subject": f"{options.prefix}.in.*"})
+    names = await _ask(link, "STREAM.NAMES", query, _Names)
+    if names.error is not None:
+        raise BrokerError(f"the streams are not told: {names.error.description}")
+    if names.streams:
+        name = min(names.streams)
+        await _check_owner(link, name)
+        return name
+    name = await _agree(link, options, claims)
+    await _create(link, _history(name, options))
+    return name
+
+
+async def _agree(link: Link, options: NatsOptions, claims: str) -> str:
+    """The name of the stream to make, the same for all nodes that need it now.
+
+    A server that is asked for two streams with the same subjects at the same moment makes both.
+    """
+    subject, name = f"{options.prefix}.claim.history", f"{options.prefix}-history-{secrets.token_hex(8)}"
+    headers = {"Nats-Expected-Last-Subject-Sequence": "0", "Nats-TTL": f"{AGREED}s"}
     for _ in range(3):
-        config = _history(f"{options.prefix}-history-{secrets.token_hex(8)}", options)
-        query = msgspec.json.encode({"subject": config.subjects[0]})
-        names = await _ask(link, "STREAM.NAMES", query, _Names)
-        if names.error is not None:
-            raise BrokerError(f"the streams are not told: {names.error.description}")
-        if names.streams:
-            await _check_owner(link, names.streams[0])
-            return names.streams[0]
-        if await _create(link, config, OVERLAP):  # else another node made it just now
-            return config.name
-    raise BrokerError("the stream of the histories cannot be found")
+        ack = decode_answer((await link.request(subject, name.encode(), headers)).data, Ack)
+        if ack.error is None:
+            return name
+        if ack.error.err_code not in WRONG_LAST_SEQUENCE:
+            raise BrokerError(f"no name for the histories' stream: {ack.error.description}")
+        found = await get_message(link, claims, {"last_by_subj": subject}, options.replicas)
+        if found is not None:
+            return found[1].decode()
+    raise BrokerError("no name for the histories' stream is agreed on")
 
 
 async def _check_owner(link: Link, name: str) -> None:
@@ -151,14 +172,13 @@ async def _check_owner(link: Link, name: str) -> None:
         raise ConfigurationError(f"the stream {name} has subjects of this prefix, and is none of Hubbub's")
 
 
-async def _create(link: Link, config: StreamConfig, but: int) -> bool:
-    """True if the stream is there now; False if the server gave the error `but`."""
+async def _create(link: Link, config: StreamConfig) -> None:
+    """Make a stream; one that is there stays as it is."""
     answer = await _ask(link, f"STREAM.CREATE.{config.name}", msgspec.json.encode(config), _Answer)
-    if answer.error is None:
-        return True
-    if answer.error.err_code == but:
-        return False
-    raise BrokerError(f"stream {config.name}: {answer.error.description}")
+    if answer.error is not None and answer.error.err_code == OVERLAP:
+        raise ConfigurationError(f"another stream has subjects of the prefix of {config.name}")
+    if answer.error is not None and answer.error.err_code != IN_USE:
+        raise BrokerError(f"stream {config.name}: {answer.error.description}")
 
 
 async def _ask(link: Link, endpoint: str, data: bytes, kind: type[T]) -> T:

@@ -238,8 +238,8 @@ class RedisBroker:
 
     def _message(self, channel: bytes, data: bytes) -> None:
         running, receiver = self._running, self._receiver
-        room = self._keys.room(channel)
-        if running is None or receiver is None or room not in running.rooms:
+        room = None if running is None else running.rooms.name_of(channel)
+        if running is None or receiver is None or room is None:
             return
         position: Position | None = None
         try:

@@ -36,10 +36,6 @@ class Keys:
         """The channel on which a room's publications come."""
         return f"{self.prefix}:{self.db}:{{{room}}}".encode()
 
-    def room(self, channel: bytes) -> str:
-        """The room of a channel."""
-        return channel[len(self.prefix) + len(str(self.db)) + 3 : -1].decode()
-
 
 def slot(key: bytes) -> int:
     """The slot of a cluster that a key or channel belongs to.

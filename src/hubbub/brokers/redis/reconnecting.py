@@ -17,7 +17,7 @@ SHORTEST_BACKOFF = 0.1
 LONGEST_BACKOFF = 2.0
 """Seconds between later attempts, at most."""
 
-MOUTHFUL = 64
+MOUTHFUL = 32
 """Answers after which others get their turn: who was answered asks anew while the server is still busy."""
 
 _logger = logging.getLogger("hubbub")

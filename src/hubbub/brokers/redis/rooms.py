@@ -46,10 +46,12 @@ class Rooms:
         self._position = position
         self._timeout = timeout
         self._rooms: dict[str, _Room] = {}
+        self._names: dict[bytes, str] = {}  # by channel
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._rooms
+    def name_of(self, channel: bytes) -> str | None:
+        """The room of a channel; None if it is not listened to."""
+        return self._names.get(channel)
 
     async def enter(self, name: str, history: History | None) -> Position | None:
         """Listen to the room; the answer is where it stands, if it has a history.
@@ -68,7 +70,9 @@ class Rooms:
         """Stop listening. What is entered later stays entered."""
         if self._rooms.pop(name, None) is not None:
             self._followed.unfollow(name)
-            self._servers.drop(self._keys.channel(name))
+            channel = self._keys.channel(name)
+            del self._names[channel]
+            self._servers.drop(channel)
 
     async def close(self) -> None:
         """Leave all rooms without a word to the servers; who still waits gets a `BrokerError`."""
@@ -78,6 +82,7 @@ class Rooms:
         for room in self._rooms.values():
             _end(room, BrokerError("the broker is stopped"))
         self._rooms.clear()
+        self._names.clear()
 
     def _begin(self, name: str, history: History | None) -> _Room:
         channel = self._keys.channel(name)
@@ -85,6 +90,7 @@ class Rooms:
         if not subscriptions.connected:
             raise BrokerError("there is no link to the Redis server")
         room = self._rooms[name] = _Room(name, history)
+        self._names[channel] = name
         if history is not None:
             self._followed.follow(name, history)
         task = asyncio.get_running_loop().create_task(self._enter(room, subscriptions.want(channel)))
