@@ -1,0 +1,40 @@
+"""What the fault tests share: a broker of each kind with two nodes on it, and a way to tell figures."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import import_paths  # noqa: F401  (for its effect)
+import pytest
+from broker_servers import broker_server
+from cluster import WORKERS, Cluster
+from figures import Figures
+from nodes import nodes
+
+
+@pytest.fixture(scope="session", params=["redis", "nats"])
+def running_cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """One for all tests of the session: each must leave it as it was."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with broker_server(request.param, folder) as broker, nodes(broker.url(), folder, WORKERS) as server:
+        yield Cluster(broker, server, "")
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster with all its workers, and names of the test's own; its log is clean at the end."""
+    running_cluster.whole()
+    yield replace(running_cluster, prefix=request.function.__name__.removeprefix("test_")[:60])
+    running_cluster.server.check_log()
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Figures:
+    """Print a line of figures (seen with ``-s``), and keep it with the test's result."""
+
+    def tell(line: str) -> None:
+        print(f"\n{request.node.name}: {line}")
+        record_property("figures", line)
+
+    return tell
