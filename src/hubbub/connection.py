@@ -86,6 +86,7 @@ class Connection:
         "info",
         "look",
         "on_gap",
+        "on_lost",
         "pulse",
         "socket",
         "user",
@@ -110,6 +111,7 @@ class Connection:
         self.format = format  # what publications look like to it
         self.endings = PLAIN_ENDINGS  # what it is told when the hub ends it
         self.on_gap: Callable[[str, Position], None] | None = None  # in place of the end
+        self.on_lost: Callable[[], None] | None = None  # told once that it has ended
         self.pulse = Pulse(host.now(), host.heartbeat.interval)
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
         self.look: Timer | None = None  # the next look of the hub's `Watch`
@@ -344,6 +346,8 @@ class Connection:
             if timer is not None:
                 timer.cancel()
         self._host.forget(self)
+        if self.on_lost is not None:
+            self.on_lost()
 
 
 @dataclass(frozen=True, slots=True)

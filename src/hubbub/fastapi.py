@@ -19,9 +19,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
+from hubbub.application.visitors import VISITOR
 from hubbub.asgi import sockets
 from hubbub.asgi.errors import SocketRefused
 from hubbub.auth import Tickets, Verifier
+from hubbub.connection import Connection
 from hubbub.core.errors import BrokerError, ConfigurationError, Unauthorized
 from hubbub.core.messages import payload_bytes
 from hubbub.core.users import User
@@ -238,3 +240,18 @@ class ApiKey:
         # Starlette decodes headers as Latin-1: this gives the bytes back as they came.
         if not hmac.compare_digest(given.encode("latin-1"), self._key.encode()):
             raise HTTPException(401, "Wrong or missing API key", {"WWW-Authenticate": "apikey"})
+
+
+def current_client(connection: HTTPConnection) -> Connection:
+    """A dependency for handlers of events (`Hub.room`, `Hub.rpc`): the client whose event it is::
+
+        Client = Annotated[Connection, Depends(current_client)]
+
+    Raises:
+        ConfigurationError: anywhere else.
+    """
+    visitor = connection.scope.get(VISITOR)
+    if visitor is None:
+        raise ConfigurationError("current_client is for handlers of a hub's events")
+    client: Connection = visitor.connection
+    return client

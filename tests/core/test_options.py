@@ -6,8 +6,9 @@ import pytest
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.history import History
-from hubbub.core.options import MAX_REMEMBERED, Allow, Delta, RoomOptions, RoomPatterns
+from hubbub.core.options import Allow, Delta, RoomOptions, RoomPatterns
 from hubbub.core.outbox import Overflow
+from hubbub.core.patterns import MAX_REMEMBERED
 
 SOME = RoomOptions(history=History(size=7))
 

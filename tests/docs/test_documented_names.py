@@ -46,9 +46,12 @@ def names(text: str) -> set[str]:
 
 def public(kind: type) -> set[str]:
     """The public members of a class and of its instances."""
-    slots = {name for one in kind.__mro__ for name in getattr(one, "__slots__", ())}
-    assigned = set(re.findall(r"self\.(\w+)(?::[^=\n]+)? = ", inspect.getsource(kind)))
-    return {name for name in {*vars(kind), *slots, *assigned} if not name.startswith("_")}
+    own = [one for one in kind.__mro__ if one.__module__.startswith("hubbub")]
+    slots = {name for one in own for name in getattr(one, "__slots__", ())}
+    source = "".join(map(inspect.getsource, own))
+    assigned = set(re.findall(r"self\.(\w+)(?::[^=\n]+)? = ", source))
+    members = {name for one in own for name in vars(one)}
+    return {name for name in {*members, *slots, *assigned} if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("kind", [hubbub.Hub, hubbub.Connection], ids=lambda kind: kind.__name__)

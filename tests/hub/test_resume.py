@@ -353,3 +353,11 @@ async def test_a_removed_history_cannot_be_resumed(hub: Hub) -> None:
     async with guest(hub) as ada:
         assert (await ada.me.join("r", since=place(made[0]))).recovered is False
         assert not (await hub.history("r")).publications
+
+
+async def test_a_pattern_that_fits_any_name_is_not_for_the_room_of_everyone() -> None:
+    hub = Hub()
+    hub.room("{name:path}", history=KEEP, presence=True)
+    async with hub, guest(hub, envelope=True, rooms=("r",)) as ada:
+        assert (await hub.broadcast("for all")).position is None
+        assert short(await read(ada)) == ["joined", "for all"]

@@ -1,19 +1,13 @@
 """What a room is like, by the pattern of its name."""
 
-import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypedDict
+from typing import TypedDict
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.history import History
 from hubbub.core.outbox import Overflow
-
-_PARAMETER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
-
-
-MAX_REMEMBERED: Final = 10_000
-"""Names whose options are remembered, so that a publish matches no pattern."""
+from hubbub.core.patterns import Patterns
 
 
 class Allow(Enum):
@@ -117,49 +111,14 @@ class RoomSettings(TypedDict, total=False):
     allow_presence: Allow
 
 
-class RoomPatterns:
-    """Options by name pattern; the first that fits counts.
+class RoomPatterns(Patterns[RoomOptions]):
+    """Options by name pattern; the first that fits counts."""
 
-    ``{name}`` in a pattern stands for one or more characters other than ``:`` and ``/``; ``{name:path}`` for
-    one or more of any.
-    """
-
-    __slots__ = ("_default", "_found", "_patterns")
+    __slots__ = ("_default",)
 
     def __init__(self, default: RoomOptions | None = None) -> None:
+        super().__init__()
         self._default = default or RoomOptions()
-        self._patterns: list[tuple[re.Pattern[str], RoomOptions]] = []
-        self._found: dict[str, RoomOptions | None] = {}
-
-    def add(self, pattern: str, options: RoomOptions) -> None:
-        """Register options.
-
-        Raises:
-            ConfigurationError: if the pattern is malformed.
-        """
-        expression, end = "", 0
-        for parameter in _PARAMETER.finditer(pattern):
-            expression += re.escape(pattern[end : parameter.start()])
-            expression += ".+" if parameter[2] else "[^:/]+"
-            end = parameter.end()
-        rest = pattern[end:]
-        if not pattern or set("{}") & set(_PARAMETER.sub("", pattern)):
-            raise ConfigurationError(
-                f"Room pattern {pattern!r}: parameters look like {{name}} or {{name:path}}"
-            )
-        self._patterns.append((re.compile(expression + re.escape(rest)), options))
-        self._found.clear()
-
-    def find(self, room: str) -> RoomOptions | None:
-        """The options of the room of that name; None if no pattern fits."""
-        try:
-            return self._found[room]
-        except KeyError:
-            if len(self._found) >= MAX_REMEMBERED:
-                self._found.clear()
-        fitting = (options for pattern, options in self._patterns if pattern.fullmatch(room))
-        found = self._found[room] = next(fitting, None)
-        return found
 
     def options(self, room: str) -> RoomOptions:
         """The options of the room of that name; the default ones if no pattern fits."""

@@ -87,6 +87,11 @@ class Cluster:
         return self._nodes.id
 
     @property
+    def own(self) -> Nodes:
+        """This node among the others."""
+        return self._nodes
+
+    @property
     def nodes(self) -> list[Node]:
         """All nodes that live, this one first."""
         return self._nodes.nodes()

@@ -21,6 +21,7 @@ from hubbub.core.options import RoomOptions, RoomPatterns, RoomSettings
 from hubbub.core.origins import Origins
 from hubbub.core.positions import Position
 from hubbub.core.presence import Present
+from hubbub.core.publishers import check_publisher
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.hub.connections import EVERYONE, Connections
@@ -29,9 +30,9 @@ from hubbub.hub.following import Following
 from hubbub.hub.life import Life
 from hubbub.hub.memberships import Memberships
 from hubbub.hub.observers import Observer, Observers
-from hubbub.hub.parts import Parts
+from hubbub.hub.parts import Companion, Parts
 from hubbub.hub.reception import Admission
-from hubbub.hub.signals import Signals, with_signals
+from hubbub.hub.signals import Signals, with_own_rooms
 from hubbub.hub.visit import Visit, refuse
 
 
@@ -63,9 +64,10 @@ class Hub:
         self.stats = Stats()
         self._broker = broker_from_url(broker) if isinstance(broker, str) else broker
         self._patterns = RoomPatterns()
-        self._rooms: Rooms[Connection] = Rooms(self._patterns.options)
+        self._options = with_own_rooms(self._patterns.options, EVERYONE)
+        self._rooms: Rooms[Connection] = Rooms(self._options)
         self._fanout = Fanout(self._rooms, self.stats, self.limits.outbox_bytes)
-        self._following = Following(self._broker, with_signals(self._patterns.options))
+        self._following = Following(self._broker, self._options)
         self._signals = Signals(self._broker, self._following)
         self._members = Memberships(
             self._rooms, self._fanout, self._following, self._signals, self.limits, self._patterns.options
@@ -73,6 +75,7 @@ class Hub:
         self._connections = Connections(self._rooms, self._members, self._fanout, self.stats, self.heartbeat)
         self._life: Life | None = None  # None while the hub is not running
         self._observers = Observers()
+        self.companions: list[Companion] = []  # begin and end with the hub, the last one first
 
     # Life
 
@@ -97,7 +100,7 @@ class Hub:
             origins=self.origins,
         )
         try:
-            await self._life.begin()
+            await self._life.begin(self.companions, self.parts)
         except BaseException:
             self._life = None
             raise
@@ -129,8 +132,7 @@ class Hub:
     @property
     def parts(self) -> Parts:
         """What the gateway of another protocol works with. Raises `HubNotRunning`."""
-        life = self._running
-        return Parts(self._connections, self._members, life.reception, life.clock)
+        return self._running.parts(self._publish)
 
     # Connections
 
@@ -188,7 +190,7 @@ class Hub:
 
     # Rooms
 
-    def room(self, pattern: str, **settings: Unpack[RoomSettings]) -> None:
+    def set_options(self, pattern: str, **settings: Unpack[RoomSettings]) -> None:
         """Set the options of the rooms whose names fit the pattern, like ``"chat:{name}"``.
 
         Call it before the first of them is used; the first pattern that fits a name counts.
@@ -331,6 +333,7 @@ class Hub:
             TypeError: if the message cannot be written as JSON.
         """
         self.limits.check_room_name(room)
+        check_publisher(publisher)
         return await self._publish(room, message, key, publisher, tags, idempotency_key)
 
     async def send_personal(self, message: object, member: "WebSocket | Connection") -> None:
@@ -386,7 +389,7 @@ class Hub:
         publication = await self._broker.publish(
             room,
             to_payload(message),
-            history=self._patterns.options(room).history,
+            history=self._options(room).history,
             publisher=publisher,
             key=key,
             tags=tags,

@@ -11,6 +11,7 @@ from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.following import Following
 from hubbub.hub.memberships import Memberships
 from hubbub.hub.observers import Observers
+from hubbub.hub.parts import Companion, Parts, Publish
 from hubbub.hub.reception import Reception
 from hubbub.hub.signals import Signals
 from hubbub.hub.watch import Watch
@@ -46,9 +47,12 @@ class Life:
     ) -> None:
         self._broker = broker
         self._following = following
+        self._signals = signals
         self._members = members
         self._connections = connections
         self._observers = observers
+        self._companions: list[Companion] = []  # that have begun
+        self._parts: Parts | None = None  # made when they are first asked for
         self._redactor = redaction.RedactTokens()
         self.clock = Clock()
         watch = Watch(self.clock, heartbeat, limits, connections.dead, connections.slow)
@@ -63,7 +67,23 @@ class Life:
             left=observers.left,
         )
 
-    async def begin(self) -> None:
+    def parts(self, publish: Publish) -> Parts:
+        """What companions and gateways work with."""
+        if self._parts is None:
+            self._parts = Parts(
+                self._connections,
+                self._members,
+                self.reception,
+                self.clock,
+                publish,
+                self._broker,
+                self._following,
+                self._signals,
+                self.cluster.own,
+            )
+        return self._parts
+
+    async def begin(self, companions: list[Companion], parts: Parts) -> None:
         """Start the broker, and take part in the cluster. Raises `BrokerError` if it does not answer."""
         redaction.install(self._redactor)
         self._connections.open(self.clock, self.reception)
@@ -71,8 +91,12 @@ class Life:
         try:
             await self._broker.start(self._members)
             await self._following.follow(EVERYONE)
+            for companion in companions:
+                await companion.begin(parts)
+                self._companions.append(companion)
             await self.cluster.start()
         except BaseException:
+            await self._dismiss_companions()
             await self._broker.stop()
             self._halt()
             raise
@@ -80,10 +104,15 @@ class Life:
     async def end(self) -> None:
         """Close all connections, say goodbye to the other nodes, and stop the broker."""
         await self.reception.dismiss(self._connections.all)
+        await self._dismiss_companions()
         await self.cluster.stop()
         await self._observers.stop()
         await self._broker.stop()
         self._halt()
+
+    async def _dismiss_companions(self) -> None:
+        while self._companions:
+            await self._companions.pop().end()
 
     def _halt(self) -> None:
         self.clock.stop()

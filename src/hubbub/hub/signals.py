@@ -15,10 +15,26 @@ MARK: Final = "#"
 OPTIONS: Final = RoomOptions(history=History(size=200, ttl=60.0, bytes=1_048_576))
 """With a short history, so that the broker repairs what its link to a hub loses."""
 
+LEDGERS: Final = f"{MARK}ledger:"
+"""What the names of rooms begin with that keep what is said there."""
 
-def with_signals(options: Callable[[str], RoomOptions]) -> Callable[[str], RoomOptions]:
-    """The options of rooms by name, and `OPTIONS` for the rooms of hubs."""
-    return lambda room: OPTIONS if room.startswith(MARK) else options(room)
+LEDGER: Final = RoomOptions(history=History(size=40_000, ttl=10 * 365 * 86_400.0, bytes=33_554_432))
+"""With a history that a `Ledger` can be read from."""
+
+
+def with_own_rooms(options: Callable[[str], RoomOptions], *plain: str) -> Callable[[str], RoomOptions]:
+    """The options of rooms by name, those of the rooms of hubs, and the default ones for those `plain`.
+
+    A pattern like ``{name:path}`` fits any name, and is not meant for these.
+    """
+    default = RoomOptions()
+
+    def find(room: str) -> RoomOptions:
+        if room.startswith(MARK):
+            return LEDGER if room.startswith(LEDGERS) else OPTIONS
+        return default if room in plain else options(room)
+
+    return find
 
 
 class Signals:

@@ -1,0 +1,126 @@
+"""Handlers of events in FastAPI's style: parameters, bodies and `Depends`, resolved for each event.
+
+A handler is an endpoint of a FastAPI application that no client can reach. An event becomes a request to it,
+inside the process: the path's parameters are those of the room's pattern, the body is the event's data, the
+headers and cookies are those of the client's handshake. So everything that FastAPI offers an endpoint works,
+and nothing of FastAPI's inside is used.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI
+
+from hubbub.application.visitors import VISITOR
+from hubbub.asgi.events import Event, Scope
+from hubbub.centrifuge.errors import ClientError, ErrorCode
+from hubbub.core.messages import Json, Payload, to_payload
+from hubbub.gateway.handlers import CommandFailed, Visitor
+
+Handler = Callable[..., Any]
+
+_CODES: Final = {
+    400: ErrorCode.BAD_REQUEST,
+    401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.PERMISSION_DENIED,
+    404: ErrorCode.METHOD_NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_FOUND,
+    413: ErrorCode.BAD_REQUEST,
+    422: ErrorCode.BAD_REQUEST,
+    429: ErrorCode.TOO_MANY_REQUESTS,
+    503: ErrorCode.INTERNAL,
+}
+"""HTTP status of a handler's refusal: what the client is told. Any other is 100, our fault."""
+
+
+class Events:
+    """Handlers by path, and the way to call them."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self) -> None:
+        self._app = FastAPI(openapi_url=None)
+
+    def add(self, path: str, handler: Handler) -> None:
+        """Call the handler for events of this path, like ``/rpc/add`` or ``/message/chat:{name}``."""
+        self._app.post(path)(handler)
+
+    async def call(self, path: str, visitor: Visitor, data: Payload | None = None) -> Payload | None:
+        """Call the handler of a path; what it returns, as JSON, or None for None.
+
+        Raises:
+            CommandFailed: if it refuses with an `HTTPException`, or the data is not what it takes.
+            HubbubError: what it raises of these.
+            Exception: what else it raises.
+        """
+        exchange = _Exchange(_body(data))
+        outer = visitor.scope.get("app")
+        self._app.dependency_overrides = getattr(outer, "dependency_overrides", {})
+        await self._app(_scope(path, visitor, data, exchange.body), exchange.receive, exchange.send)
+        if exchange.status >= 300:
+            code = _CODES.get(exchange.status, ErrorCode.INTERNAL)
+            raise CommandFailed(ClientError(int(code), code.text, code.temporary))
+        answer = exchange.answer.decode()
+        return None if answer in ("", "null") else Json(answer)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    __slots__ = ("_given", "answer", "body", "status")
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.answer = b""
+        self.status = 500
+        self._given = False
+
+    async def receive(self) -> Event:
+        if self._given:
+            return {"type": "http.disconnect"}
+        self._given = True
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+    async def send(self, event: Event) -> None:
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+        elif event["type"] == "http.response.body":
+            self.answer += event.get("body", b"")
+
+
+def _body(data: Payload | None) -> bytes:
+    if data is None:
+        return b""
+    if isinstance(data, bytes):
+        return data
+    return (data if isinstance(data, Json) else _as_json(data)).encode()
+
+
+def _as_json(text: str) -> str:
+    return str(to_payload([text]))[1:-1]
+
+
+def _scope(path: str, visitor: Visitor, data: Payload | None, body: bytes) -> Scope:
+    kind = b"application/octet-stream" if isinstance(data, bytes) else b"application/json"
+    own = (b"content-type", b"content-length", b"transfer-encoding", b"connection", b"upgrade")
+    headers = [(name, value) for name, value in visitor.scope["headers"] if name not in own]
+    headers += [(b"content-length", str(len(body)).encode())]
+    if body:
+        headers += [(b"content-type", kind)]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": quote(path).encode(),
+        "query_string": visitor.scope.get("query_string", b""),
+        "root_path": "",
+        "headers": headers,
+        "client": visitor.scope.get("client"),
+        "server": visitor.scope.get("server"),
+        "state": visitor.scope.get("state", {}),
+        VISITOR: visitor,
+    }

@@ -1,0 +1,169 @@
+"""The API over HTTP: who may ask, what is too much, and the status of the answer."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hubbub.centrifuge.results import Result
+from hubbub.core.errors import InvalidMessage, OriginRefused
+from hubbub.gateway.api.keys import ApiKeys
+from hubbub.gateway.api.methods import MAX_COMMANDS, Methods, check_body
+from hubbub.gateway.api.results import ApiError
+from hubbub.hub import Hub
+
+MAX_BODY: Final = 1_048_576
+"""Bytes of a request's body."""
+
+MAX_BATCH_BODY: Final = 4_194_304
+"""Bytes of a batch, and of several requests to ``/api``."""
+
+_logger = logging.getLogger("hubbub")
+
+
+class _Command(msgspec.Struct, frozen=True):
+    """A request as older libraries send it to ``/api``, one in each line."""
+
+    method: str
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+    id: int = 0
+
+
+class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Its answer, with the same number."""
+
+    id: int = 0
+    error: ApiError | None = None
+    result: Result | None = None
+
+
+_commands: Final = msgspec.json.Decoder(_Command)
+
+
+class Refusal(Exception):
+    """The request is answered with this status, and not looked at further."""
+
+    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+        self.headers = headers or {}
+
+
+class ApiEndpoint:
+    """The routes of the API.
+
+    A request without a good key gets 401, from a page of another site 403, of another type than JSON 415, too
+    large 413, malformed 400. A method that fails is answered with 200 and an error, as Centrifugo does.
+
+    Args:
+        hub: has to run, else 503.
+        methods: what can be asked for.
+        keys: the good ones; without any, everything is 403.
+        path: where the routes begin.
+    """
+
+    __slots__ = ("_hub", "_keys", "_methods", "routes")
+
+    def __init__(self, hub: Hub, methods: Methods, keys: ApiKeys, path: str = "/api") -> None:
+        self._hub = hub
+        self._methods = methods
+        self._keys = keys
+        self.routes: list[BaseRoute] = [
+            Route(f"{path}/{{method}}", self._one, methods=["POST"]),
+            Route(path, self._several, methods=["POST"]),
+        ]
+        """For ``Starlette(routes=…)``."""
+
+    async def _one(self, request: Request) -> Response:
+        return await _guard(request, self._carry_out)
+
+    async def _several(self, request: Request) -> Response:
+        return await _guard(request, self._carry_out_lines)
+
+    async def _carry_out(self, request: Request) -> Response:
+        self._check(request)
+        method = request.path_params["method"]
+        if method == "batch":
+            replies = await self._methods.batch(await _read(request, MAX_BATCH_BODY))
+            return _json(msgspec.json.encode({"replies": replies}))
+        if method not in self._methods:
+            raise Refusal(404, "Unknown method")
+        response = await self._methods.call(method, await _read(request, MAX_BODY))
+        return _json(msgspec.json.encode(response))
+
+    async def _carry_out_lines(self, request: Request) -> Response:
+        """The older form: the method's name is in the body. Several are separated by line ends."""
+        self._check(request)
+        commands = _commands.decode_lines(await _read(request, MAX_BATCH_BODY))
+        if not 0 < len(commands) <= MAX_COMMANDS:
+            raise Refusal(400, "No command, or too many")
+        for command in commands:
+            if command.method not in self._methods:
+                raise Refusal(404, "Unknown method")
+        return _json(b"\n".join([await self._answer(command) for command in commands]))
+
+    async def _answer(self, command: _Command) -> bytes:
+        response = await self._methods.call(command.method, bytes(command.params))
+        return msgspec.json.encode(_Answer(command.id, response.error, response.result))
+
+    def _check(self, request: Request) -> None:
+        if not self._keys:
+            raise Refusal(403, "No API key is set: this is switched off")
+        if not self._keys.accept(request):
+            raise Refusal(401, "Wrong or missing API key", {"WWW-Authenticate": "apikey"})
+        self._check_site(request)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refusal(415, "Content-Type has to be application/json")
+        if not self._hub.running:
+            raise Refusal(503, "The hub is not running", {"Retry-After": "1"})
+
+    def _check_site(self, request: Request) -> None:
+        """Refuse pages of other sites, as browsers tell them (Fetch Metadata), older ones by the origin."""
+        site = request.headers.get("sec-fetch-site")
+        try:
+            if site is None:
+                origin, host = request.headers.get("origin"), request.headers.get("host")
+                self._hub.origins.check(origin, host, secure=request.scope.get("scheme") == "https")
+            elif site == "cross-site":
+                raise OriginRefused
+        except OriginRefused:
+            raise Refusal(403, "Not from another site") from None
+
+
+async def _guard(request: Request, work: Callable[[Request], Awaitable[Response]]) -> Response:
+    try:
+        return await work(request)
+    except (msgspec.DecodeError, InvalidMessage) as error:
+        refusal = Refusal(400, str(error))
+    except Refusal as error:
+        refusal = error
+    client = request.client.host if request.client is not None else "somebody"
+    _logger.info("refused a request of %s to %r: %s", client, request.scope["path"][:256], refusal)
+    return Response(f"{refusal}\n", refusal.status, refusal.headers, media_type="text/plain")
+
+
+async def _read(request: Request, most: int) -> bytes:
+    """The body. Raises `Refusal` if it is larger than so many bytes, as soon as that is known."""
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        raise Refusal(413, f"More than {most} bytes")
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most:
+                raise Refusal(413, f"More than {most} bytes")
+    except ClientDisconnect:
+        raise Refusal(400, "The client has gone") from None
+    data = bytes(body)
+    check_body(data)
+    return data
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,290 @@
+"""Carrying out the calls of sessions on a hub, as the application's handlers allow."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from hubbub.brokers import HistoryPage
+from hubbub.centrifuge import actions
+from hubbub.centrifuge.actions import Accepted, Answer, Call, Done, Failed, Page, Refreshed, Returned
+from hubbub.centrifuge.errors import ErrorCode, error_for
+from hubbub.centrifuge.publishers import name_publisher
+from hubbub.centrifuge.results import ClientInfo
+from hubbub.core.errors import BrokerError, ConfigurationError, HistoryGone, HubbubError, Unauthorized
+from hubbub.core.messages import Payload
+from hubbub.core.options import RoomOptions
+from hubbub.core.outbox import Overflow
+from hubbub.core.positions import Position
+from hubbub.core.presence import Present
+from hubbub.core.users import User
+from hubbub.gateway.handlers import (
+    CommandFailed,
+    Credentials,
+    Grant,
+    Handlers,
+    Identity,
+    TokenMark,
+    Visitor,
+)
+from hubbub.gateway.later import Maybe, then
+from hubbub.gateway.service import member_info
+from hubbub.gateway.tokens import TokenExpired
+from hubbub.hub import Hub
+from hubbub.hub.memberships import Arrival
+
+_DONE = Done()
+_logger = logging.getLogger("hubbub")
+
+
+class Caller(Visitor, Protocol):
+    """The client whose calls these are."""
+
+    @property
+    def info(self) -> ClientInfo:
+        """What others see of it."""
+        ...
+
+    def introduce(self, identity: Identity, app: tuple[str, str]) -> Accepted:
+        """It is known who it is, and what it calls itself."""
+        ...
+
+    def identify(self, identity: Identity) -> None:
+        """Something else is known about it."""
+        ...
+
+    def offer(self, room: str) -> Grant:
+        """What the server subscribes it with."""
+        ...
+
+    async def prepare(self, room: str, grant: Grant, since: Position | None) -> Arrival:
+        """Follow the room for it, so that it can come in."""
+        ...
+
+    def abandon(self, room: str) -> None:
+        """It does not come in."""
+        ...
+
+    def renew(self, room: str, token: TokenMark) -> None:
+        """Its subscription has another token."""
+        ...
+
+    def info_in(self, room: str) -> ClientInfo:
+        """What others in a room see of it."""
+        ...
+
+
+class Screen(Protocol):
+    """Knows what was revoked."""
+
+    def check_identity(self, identity: Identity) -> Identity:
+        """The identity, unless it is refused."""
+        ...
+
+    def check_grant(self, user: User | None, room: str, grant: Grant) -> Grant:
+        """The subscription, unless it is refused."""
+        ...
+
+
+class Calls:
+    """Answers calls.
+
+    Args:
+        hub: the hub.
+        handlers: the application's.
+        screen: refuses what was revoked.
+    """
+
+    __slots__ = ("_handlers", "_hub", "_screen")
+
+    def __init__(self, hub: Hub, handlers: Handlers, screen: Screen) -> None:
+        self._hub = hub
+        self._handlers = handlers
+        self._screen = screen
+
+    def perform(self, client: Caller, call: Call) -> Maybe[Answer]:
+        """Carry a call out. What it raises, at once or later, `failure` makes an answer of."""
+        handlers = self._handlers
+        match call:
+            case actions.Subscribe():
+                return self._subscribe(client, call)
+            case actions.Publish():
+                return self._publish(client, call)
+            case actions.Authenticate():
+                shown = Credentials(call.token, call.data, call.name, call.version, call.headers)
+                return then(handlers.authenticate(client, shown), partial(self._introduce, client, shown))
+            case actions.Refresh():
+                return then(handlers.refresh(client, call.token), partial(self._refreshed, client))
+            case actions.SubRefresh():
+                found = handlers.refresh_subscription(client, call.channel, call.token)
+                return then(found, partial(self._prolonged, client, call.channel))
+            case actions.History():
+                return self._history(client, call)
+            case actions.Presence():
+                return self._presence(client, call.channel)
+            case actions.PresenceStats():
+                return self._presence_stats(client, call.channel)
+            case actions.Rpc():
+                return then(handlers.rpc(client, call.method, call.data), Returned)
+            case actions.Message():
+                return then(handlers.message(client, call.data), lambda _: _DONE)
+            case _:
+                raise CommandFailed(ErrorCode.NOT_AVAILABLE)
+
+    def failure(self, call: Call, error: BaseException) -> Failed:
+        """What a client is told of an error."""
+        if isinstance(error, CommandFailed):
+            return Failed(error.reason)
+        if isinstance(error, TokenExpired):
+            # The subscription's new token is old: only for the first one is another fetched.
+            renewed = isinstance(call, actions.SubRefresh)
+            return Failed((ErrorCode.EXPIRED if renewed else ErrorCode.TOKEN_EXPIRED).error)
+        if isinstance(error, Unauthorized):
+            _logger.info("refused a token: %s", error.detail)
+            if isinstance(call, actions.Subscribe | actions.SubRefresh):
+                return Failed(ErrorCode.PERMISSION_DENIED.error)
+        elif isinstance(error, BrokerError) and not isinstance(error, HistoryGone):
+            _logger.error("%s: %s: %s", type(call).__name__, type(error).__name__, error)
+        elif isinstance(error, ConfigurationError) or not isinstance(error, HubbubError):
+            _logger.error("%s failed", type(call).__name__, exc_info=error)
+        return Failed(error_for(error))
+
+    # Connecting
+
+    def _introduce(self, client: Caller, shown: Credentials, identity: Identity) -> Answer:
+        return client.introduce(self._screen.check_identity(identity), (shown.name, shown.version))
+
+    def _refreshed(self, client: Caller, identity: Identity) -> Answer:
+        client.identify(self._screen.check_identity(identity))
+        return Refreshed(identity.ttl)
+
+    def _prolonged(self, client: Caller, room: str, grant: Grant) -> Answer:
+        self._screen.check_grant(client.connection.user, room, grant)
+        client.renew(room, grant.token)
+        return Refreshed(grant.ttl)
+
+    # Subscribing
+
+    def _subscribe(self, client: Caller, call: actions.Subscribe) -> Maybe[Answer]:
+        if call.server_side:
+            return self._prepare(client, call, client.offer(call.channel))
+        granted = self._handlers.may_subscribe(client, call.channel, call.token, call.data)
+        if isinstance(granted, Grant):
+            return self._prepare(client, call, granted)
+        return self._prepare_later(client, call, granted)
+
+    async def _prepare_later(self, client: Caller, call: actions.Subscribe, granted: Maybe[Grant]) -> Answer:
+        return await self._prepare(client, call, granted if isinstance(granted, Grant) else await granted)
+
+    async def _prepare(self, client: Caller, call: actions.Subscribe, grant: Grant) -> Answer:
+        """Follow the room. Nothing is awaited after that, so that the answer is exact."""
+        room, options = call.channel, self._options(call.channel, grant)
+        keeps = options.history is not None
+        recoverable = keeps and (options.force_recovery or call.recoverable or call.since is not None)
+        positioned = recoverable or (keeps and (options.force_positioning or call.positioned))
+        delta = options.delta is not None and options.overflow is Overflow.DISCONNECT
+        since = call.since if recoverable else None
+        if since is not None and options.cache:
+            since = await self._before_newest(room)
+        self._screen.check_grant(client.connection.user, room, grant)
+        arrival = await client.prepare(room, grant, since)
+        try:
+            self._screen.check_grant(client.connection.user, room, grant)
+        except Unauthorized:
+            client.abandon(room)
+            raise
+        return actions.Subscribed(
+            arrival.position if positioned or delta else None,
+            recoverable=recoverable,
+            publications=arrival.missed,
+            cache=options.cache,
+            ttl=grant.ttl,
+            client_refresh=grant.client_refresh,
+            data=grant.data,
+            delta=delta,
+            join_leave=options.presence
+            and (options.force_push_join_leave or (options.join_leave and call.join_leave)),
+        )
+
+    def _options(self, room: str, grant: Grant) -> RoomOptions:
+        """The room's, with what the grant has in their place."""
+        options = self._hub.options(room) or RoomOptions()
+        if not grant.options:
+            return options
+        changes = {name: value for name, value in grant.options.items() if name in _CHANGEABLE}
+        if options.history is None:
+            changes.pop("force_recovery", None)
+            changes.pop("force_positioning", None)
+        if not changes.get("presence", options.presence):
+            changes |= {"join_leave": False, "force_push_join_leave": False}
+        return replace(options, **changes)  # type: ignore[arg-type] # all of them are bool
+
+    async def _before_newest(self, room: str) -> Position:
+        """The place just before the newest publication that is kept: what follows is it, and what comes."""
+        page = await self._hub.history(room, limit=1, reverse=True)
+        newest = page.publications[0].position if page.publications else None
+        return Position(newest.epoch, newest.offset - 1) if newest is not None else page.position
+
+    # Publications
+
+    def _publish(self, client: Caller, call: actions.Publish) -> Maybe[Answer]:
+        data = self._handlers.may_publish(client, call.channel, call.data)
+        if isinstance(data, str | bytes):
+            return self._publish_data(client, call.channel, data)
+        return self._publish_later(client, call.channel, data)
+
+    async def _publish_later(self, client: Caller, room: str, data: Maybe[Payload]) -> Answer:
+        return await self._publish_data(client, room, data if isinstance(data, str | bytes) else await data)
+
+    async def _publish_data(self, client: Caller, room: str, data: Payload) -> Answer:
+        self._hub.limits.check_room_name(room)
+        publisher = name_publisher(client.info_in(room))
+        await self._hub.parts.publish(room, data, publisher=publisher)
+        return _DONE
+
+    async def _history(self, client: Caller, call: actions.History) -> Answer:
+        allowed = self._handlers.may_read_history(client, call.channel)
+        if allowed is not None:
+            await allowed
+        since = call.since
+        if since is not None and not since.epoch:
+            page = await self._hub.history(call.channel, limit=0)
+            since = Position(page.position.epoch, since.offset)
+        if since is not None and call.reverse:
+            return await self._history_before(call.channel, since, call.limit)
+        page = await self._hub.history(call.channel, since=since, limit=call.limit, reverse=call.reverse)
+        return Page(page.publications, page.position)
+
+    async def _history_before(self, room: str, before: Position, limit: int) -> Answer:
+        page: HistoryPage = await self._hub.history(room, reverse=True)
+        if page.position.epoch != before.epoch:
+            raise HistoryGone("The room began anew")
+        found = [
+            one
+            for one in page.publications
+            if one.position is not None and one.position.offset < before.offset
+        ]
+        return Page(found[:limit], page.position)
+
+    # Presence
+
+    async def _presence(self, client: Caller, room: str) -> Answer:
+        found = await self._present(client, room)
+        return actions.Present({one.client: member_info(one) for present in found for one in present.members})
+
+    async def _presence_stats(self, client: Caller, room: str) -> Answer:
+        found = await self._present(client, room)
+        # All that are nobody count as one user.
+        users = {present.user for present in found}
+        return actions.Counted(sum(len(present.members) for present in found), len(users))
+
+    async def _present(self, client: Caller, room: str) -> list[Present]:
+        allowed = self._handlers.may_see_presence(client, room)
+        if allowed is not None:
+            await allowed
+        return await self._hub.presence(room)
+
+
+_CHANGEABLE = frozenset(
+    {"presence", "join_leave", "force_push_join_leave", "force_recovery", "force_positioning"}
+)

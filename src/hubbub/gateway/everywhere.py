@@ -1,0 +1,97 @@
+"""What the gateway is on all nodes: its clients can be found, asked about, acted on and judged everywhere."""
+
+from hubbub.core.errors import HubNotRunning
+from hubbub.core.users import User
+from hubbub.gateway.clients import Clients, Subject
+from hubbub.gateway.handlers import Grant, Identity
+from hubbub.gateway.revocations import Revocations
+from hubbub.gateway.surveys import Surveys
+from hubbub.gateway.user_commands import KIND, UserCommand, encode, obey
+from hubbub.hub import Hub
+from hubbub.hub.parts import Parts
+from hubbub.hub.survey import Survey
+
+
+class Life:
+    """What there is only while the hub runs."""
+
+    __slots__ = ("clients", "parts", "revocations", "survey", "surveys")
+
+    def __init__(self, hub: Hub, parts: Parts) -> None:
+        self.parts = parts
+        self.clients = Clients(parts.connections)
+        self.survey = Survey(parts.nodes, parts.signals, parts.clock)
+        self.surveys = Surveys(hub, self.clients, self.survey)
+        self.revocations = Revocations(self.clients, parts)
+        parts.nodes.handle(KIND, lambda node, data: obey(self.clients, data))
+
+
+class Everywhere:
+    """A `Companion` of the hub: the gateway among those of the other nodes.
+
+    Args:
+        hub: the hub.
+    """
+
+    __slots__ = ("_hub", "_life")
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._life: Life | None = None  # None while the hub is not running
+        hub.companions.append(self)
+
+    async def begin(self, parts: Parts) -> None:
+        """The hub begins. Raises `BrokerError` if it cannot be learned what was revoked."""
+        life = Life(self._hub, parts)
+        await life.revocations.start()
+        self._life = life
+
+    async def end(self) -> None:
+        """The hub ends."""
+        life, self._life = self._running, None
+        await life.survey.stop()
+        await life.revocations.stop()
+
+    @property
+    def _running(self) -> Life:
+        if self._life is None:
+            raise HubNotRunning
+        return self._life
+
+    @property
+    def surveys(self) -> Surveys:
+        """Asks all nodes. Raises `HubNotRunning`, as all of these do."""
+        return self._running.surveys
+
+    @property
+    def revocations(self) -> Revocations:
+        """Blocks and revokes."""
+        return self._running.revocations
+
+    @property
+    def clients(self) -> Clients:
+        """Those of this node."""
+        return self._running.clients
+
+    async def tell(self, command: UserCommand) -> None:
+        """Have all nodes, this one too, do something with a user's clients. Raises `BrokerError`."""
+        await self._running.parts.nodes.command(KIND, encode(command))
+
+    def came(self, client: Subject, transport: str, session: str = "") -> None:
+        """A client has come."""
+        self._running.clients.add(client, transport, session)
+
+    def went(self, client: Subject) -> None:
+        """A client has gone."""
+        if self._life is not None:
+            self._life.clients.remove(client)
+
+    # Screening
+
+    def check_identity(self, identity: Identity) -> Identity:
+        """The identity, unless its user is blocked or its token revoked: `Revocations.check_identity`."""
+        return self._running.revocations.check_identity(identity)
+
+    def check_grant(self, user: User | None, room: str, grant: Grant) -> Grant:
+        """The subscription, unless its token is revoked: `Revocations.check_grant`."""
+        return self._running.revocations.check_grant(user, room, grant)

@@ -1,0 +1,131 @@
+"""Handlers of events in FastAPI's style, called by the official SDK."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from centrifuge import Client, ReplyError, SubscriptionEventHandler
+from polling import eventually
+from server_process import UVICORN, ServerProcess, running
+
+from hubbub import ConfigurationError, Hub
+
+COMMAND = (
+    *UVICORN,
+    *("--app-dir", "tests/application", "handlers_app:app"),
+    *("--ws", "hubbub.uvicorn:WebSocketProtocol", "--log-level", "info"),
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with running(COMMAND, tmp_path_factory.mktemp("handlers") / "log") as one:
+        yield one
+
+
+@pytest.fixture
+async def client(server: ServerProcess) -> AsyncIterator[Client]:
+    client = Client(server.ws("/connection/websocket"))
+    await client.connect()
+    yield client
+    await client.disconnect()
+    await eventually(lambda: not client._background_tasks)  # they close the socket
+
+
+class Heard(SubscriptionEventHandler):
+    """Collects what a subscription hears."""
+
+    def __init__(self) -> None:
+        self.publications: list[Any] = []
+        self.subscribed: list[Any] = []
+        self.unsubscribed: list[int] = []
+
+    async def on_publication(self, ctx: Any) -> None:
+        self.publications.append(ctx.pub.data)
+
+    async def on_subscribed(self, ctx: Any) -> None:
+        self.subscribed.append(ctx.data)
+
+    async def on_unsubscribed(self, ctx: Any) -> None:
+        self.unsubscribed.append(ctx.code)
+
+
+async def test_a_method_gets_its_body_and_its_dependencies(client: Client) -> None:
+    assert (await client.rpc("add", {"a": 1, "b": 2})).data == {"sum": 3, "open": 1}
+    assert (await client.rpc("still open", {})).data == 0
+
+
+async def test_a_method_sees_the_headers_of_the_handshake(client: Client) -> None:
+    assert (await client.rpc("echo", "héllo")).data == "héllo from Python"
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "code"),
+    [("add", {"a": "x"}, 107), ("nothing", {}, 104), ("wait", {}, 111), ("../rpc/add", {}, 104)],
+)
+async def test_a_method_refuses_with_the_protocols_codes(
+    client: Client, method: str, data: Any, code: int
+) -> None:
+    with pytest.raises(ReplyError) as caught:
+        await client.rpc(method, data)
+    assert caught.value.code == code
+
+
+async def test_a_room_says_who_may_come_in_and_what_it_is_given(client: Client) -> None:
+    heard = Heard()
+    general = client.new_subscription("chat:general", heard)
+    await general.subscribe()
+    await general.ready()
+    (given,) = heard.subscribed
+    assert (given["welcome to"], given["from"]) == ("general", "database")
+    for name in ("secret", "closed"):
+        refused = Heard()
+        await client.new_subscription(f"chat:{name}", refused).subscribe()
+        await eventually(lambda refused=refused: refused.unsubscribed)  # type: ignore[misc]
+        assert refused.unsubscribed == [103]
+
+
+async def test_a_room_says_what_is_published_and_hears_who_leaves(client: Client) -> None:
+    heard = Heard()
+    room = client.new_subscription("chat:said", heard)
+    await room.subscribe()
+    await room.ready()
+    me = heard.subscribed[0]["you"]
+    await room.publish({"text": "hi"})
+    await room.publish({"text": "as it is", "plain": True})
+    with pytest.raises(ReplyError) as caught:
+        await room.publish({"text": "forbidden"})
+    assert caught.value.code == 103
+    await eventually(lambda: len(heard.publications) == 2)
+    assert heard.publications == [
+        {"text": "hi", "by": me, "room": "said"},
+        {"text": "as it is", "plain": True},
+    ]
+    await room.unsubscribe()
+
+    async def told() -> bool:
+        return f"{me} left said" in (await client.rpc("who left", {})).data
+
+    await eventually(told)
+
+
+async def test_rooms_without_handlers_go_by_their_options(client: Client) -> None:
+    heard = Heard()
+    room = client.new_subscription("free:for-all", heard)
+    await room.subscribe()
+    await room.ready()
+    await room.publish("hello")
+    await eventually(lambda: heard.publications == ["hello"])
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "{x}"])
+def test_what_cannot_be_a_method_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Hub().rpc(name)
+
+
+def test_a_method_has_one_handler() -> None:
+    hub = Hub()
+    hub.rpc("add")(lambda: None)
+    with pytest.raises(ConfigurationError):
+        hub.rpc("add")

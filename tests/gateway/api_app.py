@@ -1,0 +1,62 @@
+"""An app with the server's HTTP API beside the endpoints for clients.
+
+Its broker and its keys come from the environment.
+"""
+
+import os
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from hubbub import Allow, Delta, History, Hub, User
+from hubbub.gateway import Gateway, TokenVerifier
+
+KEEP = History(size=100, ttl=60.0)
+
+hub = Hub(os.environ["API_BROKER"], origins=["https://friend.example"])
+hub.room(
+    "chat:{name}",
+    history=KEEP,
+    presence=True,
+    join_leave=True,
+    force_recovery=True,
+    allow_subscribe=Allow.USER,
+    allow_publish=Allow.SUBSCRIBER,
+)
+hub.room("open:{name}", allow_subscribe=Allow.ANYONE)
+hub.room("delta:{name}", history=KEEP, delta=Delta.FOSSIL, force_recovery=True, allow_subscribe=Allow.ANYONE)
+hub.room("secret:{name}", history=KEEP)
+gateway = Gateway(
+    hub,
+    TokenVerifier(os.environ["GATEWAY_SECRET"]),
+    anonymous=True,
+    personal_room="me:{id}",
+    version="1.2.3",
+)
+
+
+async def plain(websocket: WebSocket) -> None:
+    """A plain client, of a user if it names one."""
+    user = websocket.query_params.get("user")
+    async with hub.connection(websocket, user=User(user) if user else None) as me:
+        await me.join(websocket.path_params["room"])
+        await me.wait_closed()
+
+
+async def health(request: Request) -> Response:
+    """How many nodes this one knows of."""
+    return PlainTextResponse(str(len(hub.nodes)))
+
+
+app = Starlette(
+    routes=[
+        *gateway.routes,
+        *gateway.api_routes(os.environ["API_KEYS"].split()),
+        WebSocketRoute("/plain/{room}", plain),
+        Route("/nodes", health),
+    ],
+    lifespan=hub.lifespan,
+)

@@ -1,0 +1,58 @@
+"""A server with the gateway, and clients of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from api_servers import Cluster, StartNode, cluster, starter
+from gateway_sdk import SECRET, Server
+from server_process import UVICORN, running
+
+pytest.register_assert_rewrite("gateway_wire")
+
+COMMAND = (
+    *UVICORN,
+    *("--app-dir", "tests/gateway", "gateway_app:app"),
+    *("--ws", "hubbub.uvicorn:WebSocketProtocol", "--log-level", "info"),
+)
+
+StartServer = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """Starts a server with other times, given in the environment."""
+
+    def start(environment: Mapping[str, str] | None = None) -> AbstractContextManager[Server]:
+        log: Path = tmp_path_factory.mktemp("gateway") / "server.log"
+        return running(COMMAND, log, {"GATEWAY_SECRET": SECRET, **(environment or {})})
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def server(start_server: StartServer) -> Iterator[Server]:
+    """The server that most tests share. Each test has rooms of its own."""
+    with start_server() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def start_node(tmp_path_factory: pytest.TempPathFactory) -> StartNode:
+    """Starts a server with the API over a broker."""
+    return starter(tmp_path_factory.mktemp)
+
+
+@pytest.fixture(scope="session")
+def api_server(start_node: StartNode) -> Iterator[Server]:
+    """A server with the API that is alone."""
+    with start_node("memory://") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def api_cluster(start_node: StartNode) -> Iterator[Cluster]:
+    """Two nodes with the API."""
+    with cluster(start_node) as both:
+        yield both

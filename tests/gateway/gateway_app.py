@@ -1,0 +1,156 @@
+"""The app under test: a gateway beside plain routes. Its secret and its times come from the environment."""
+
+import asyncio
+import logging
+import os
+
+from fastapi import FastAPI, Request, WebSocket
+
+from hubbub import Allow, Delta, Heartbeat, History, Hub, Limits, Position
+from hubbub.centrifuge.errors import ClientError, ErrorCode
+from hubbub.core.messages import Json, Payload
+from hubbub.gateway import CommandFailed, Gateway, StandardHandlers, TokenVerifier, Visitor
+
+KEEP = History(size=100, ttl=60.0)
+
+hub = Hub(
+    limits=Limits(outbox_bytes=262_144, first_message_timeout=float(os.environ.get("FIRST_MESSAGE", "10"))),
+    heartbeat=Heartbeat(float(os.environ.get("PING", "25")), float(os.environ.get("PONG", "10"))),
+    origins=["https://friend.example"],
+)
+hub.room(
+    "chat:{name}",
+    history=KEEP,
+    presence=True,
+    join_leave=True,
+    force_push_join_leave=True,
+    force_recovery=True,
+    allow_subscribe=Allow.USER,
+    allow_publish=Allow.SUBSCRIBER,
+    allow_history=Allow.SUBSCRIBER,
+    allow_presence=Allow.SUBSCRIBER,
+)
+hub.room("open:{name}", allow_subscribe=Allow.ANYONE, allow_publish=Allow.ANYONE)
+hub.room("secret:{name}", history=KEEP, allow_publish=Allow.TOKEN)
+hub.room("short:{name}", history=History(size=2, ttl=60.0), force_recovery=True, allow_subscribe=Allow.ANYONE)
+hub.room("cache:{name}", history=KEEP, cache=True, force_recovery=True, allow_subscribe=Allow.ANYONE)
+hub.room("delta:{name}", history=KEEP, delta=Delta.FOSSIL, force_recovery=True, allow_subscribe=Allow.ANYONE)
+hub.room(
+    "long:{name}",
+    history=History(size=1_000, ttl=60.0),
+    delta=Delta.FOSSIL,
+    force_recovery=True,
+    allow_subscribe=Allow.ANYONE,
+    allow_publish=Allow.ANYONE,
+)
+hub.room("news:{name}", history=KEEP, force_recovery=True)
+hub.room("user:{name}")
+hub.room("mixed:{name}", history=KEEP, force_positioning=True, allow_subscribe=Allow.ANYONE)
+hub.room("silent:{name}", history=KEEP, allow_subscribe=Allow.USER)
+
+
+class PlannedCrash(Exception):
+    """Raised on purpose: the only thing whose traceback is kept out of the log."""
+
+
+def is_no_planned_crash(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], PlannedCrash))
+
+
+logging.getLogger("hubbub").addFilter(is_no_planned_crash)
+
+
+class Methods(StandardHandlers):
+    """The standard handlers, with some methods."""
+
+    __slots__ = ("gone", "said")
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.said: list[str] = []
+        self.gone: list[str] = []
+
+    async def rpc(self, visitor: Visitor, method: str, data: Payload | None) -> Payload | None:
+        match method:
+            case "echo":
+                return data
+            case "slow":
+                await asyncio.sleep(0.2)
+                return "slow"
+            case "never":
+                await asyncio.Event().wait()
+            case "refused":
+                raise CommandFailed(ClientError(1_000, "not today"))
+            case "broken":
+                raise PlannedCrash
+        raise CommandFailed(ErrorCode.METHOD_NOT_FOUND)
+
+    async def left(self, visitor: Visitor, room: str) -> None:
+        self.gone.append(room)
+
+    def message(self, visitor: Visitor, data: Payload) -> None:
+        self.said.append(str(data))
+
+
+handlers = Methods(
+    hub,
+    TokenVerifier(os.environ["GATEWAY_SECRET"]),
+    anonymous=True,
+    personal_room="user:{id}",
+)
+gateway = Gateway(hub, handlers=handlers)
+app = FastAPI(lifespan=hub.lifespan)
+app.router.routes.extend(gateway.routes)
+
+
+@app.get("/state")
+async def state() -> dict[str, object]:
+    return {
+        "connections": hub.connection_count,
+        "rooms": {room: hub.room_count(room) for room in hub.rooms},
+        "tasks": len(asyncio.all_tasks()),
+        "slow": hub.stats.slow,
+        "said": handlers.said,
+        "gone": handlers.gone,
+    }
+
+
+@app.post("/publish/{room}")
+async def publish(room: str, request: Request) -> None:
+    await hub.broadcast_to_room(room, await content(request))
+
+
+async def content(request: Request) -> Payload:
+    """JSON unless the header says something else."""
+    body = await request.body()
+    kind = request.headers.get("content-type")
+    return (
+        body if kind == "application/octet-stream" else (str if kind == "text/plain" else Json)(body.decode())
+    )
+
+
+@app.post("/broadcast")
+async def broadcast(request: Request) -> None:
+    await hub.broadcast(await content(request))
+
+
+@app.post("/tell/{user}")
+async def tell(user: str, request: Request) -> None:
+    await hub.send_to_user(user, await content(request))
+
+
+@app.post("/lose/{room}")
+async def lose(room: str) -> None:
+    """As a broker tells that publications were lost."""
+    hub.parts.memberships.interrupted(room, Position("lost", 0))
+
+
+@app.websocket("/plain/{room}")
+async def plain(websocket: WebSocket, room: str, envelope: bool = False) -> None:
+    async with hub.connection(websocket, envelope=envelope) as me, me.join(room):
+        await me.wait_closed()
+
+
+gateway.service.newcomers = int(os.environ.get("NEWCOMERS", "0"))
+if "BEFORE" in os.environ:  # the endpoint in front of the app, not among its routes
+    app = gateway.before(app)  # type: ignore[assignment]
