@@ -125,6 +125,13 @@ async def test_a_user_can_be_disconnected(hub: Hub) -> None:
         assert names(await hub.presence("chat:a")) == []
 
 
+async def test_without_a_code_a_disconnected_user_gets_1008(hub: Hub) -> None:
+    async with visitor(hub, "ada") as client:
+        await hub.disconnect_user("ada")
+        end = await client.wait_closed()
+        assert (end.code, end.reason) == (1008, "disconnected")
+
+
 async def test_a_hub_knows_itself_as_a_node(hub: Hub) -> None:
     async with visitor(hub, "ada", "chat:a"):
         (node,) = hub.nodes

@@ -22,6 +22,9 @@ class Endings:
     stopping: Ending = (CloseCode.GOING_AWAY, "server stopping")
     """The hub ends."""
 
+    unwanted: Ending = (CloseCode.POLICY_VIOLATION, "disconnected")
+    """Its user is disconnected."""
+
     expired: Ending | None = (CloseCode.TOKEN_EXPIRED, "token expired")
     """Its user's credentials have ended; None where somebody else sees to that."""
 

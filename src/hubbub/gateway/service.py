@@ -51,6 +51,7 @@ ENDINGS: Final = Endings(
     slow=_ending(DisconnectCode.SLOW),
     silent=_ending(DisconnectCode.NO_PONG),
     stopping=_ending(DisconnectCode.SHUTDOWN),
+    unwanted=_ending(DisconnectCode.FORCE_NO_RECONNECT),
     expired=None,  # the session gives the client time to bring new ones
 )
 """How the hub ends clients of the protocol."""

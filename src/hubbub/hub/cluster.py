@@ -41,7 +41,7 @@ class _EndUser(msgspec.Struct, frozen=True, array_like=True):
     """The end of all connections of a user."""
 
     user: str
-    code: int
+    code: int | None
     reason: str
 
 
@@ -135,8 +135,8 @@ class Cluster:
             message = _ToUser(user, str(payload), json=isinstance(payload, Json))
         await self._nodes.command(SEND, msgspec.msgpack.encode(message))
 
-    async def disconnect_user(self, user: str, code: int, reason: str) -> None:
-        """Close all connections of a user, on all nodes. Raises `BrokerError`."""
+    async def disconnect_user(self, user: str, code: int | None, reason: str) -> None:
+        """Close all connections of a user, on all nodes; None for their own code. Raises `BrokerError`."""
         await self._nodes.command(DISCONNECT, msgspec.msgpack.encode(_EndUser(user, code, reason)))
 
     def _send(self, node: str, data: bytes) -> None:
@@ -147,4 +147,7 @@ class Cluster:
     def _end(self, node: str, data: bytes) -> None:
         message = msgspec.msgpack.decode(data, type=_EndUser)
         for connection in self._connections.of_user(message.user):
-            connection.end(message.code, message.reason)
+            code, reason = connection.endings.unwanted
+            if message.code is not None:
+                code, reason = message.code, message.reason
+            connection.end(code, reason)

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from hubbub.asgi.errors import SocketRefused
 from hubbub.brokers import Broker, HistoryPage, broker_from_url
 from hubbub.connection import Connection, Joined
-from hubbub.core.errors import CloseCode, ConfigurationError, HubNotRunning, Refused
+from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication, to_payload
@@ -294,10 +294,9 @@ class Hub:
         """Send to all connections of a user, on all nodes. Raises `BrokerError` and `TypeError`."""
         await self._running.cluster.send_to_user(user, to_payload(message))
 
-    async def disconnect_user(
-        self, user: str, code: int = CloseCode.POLICY_VIOLATION, reason: str = "disconnected"
-    ) -> None:
-        """Close all connections of a user, on all nodes. Raises `BrokerError`."""
+    async def disconnect_user(self, user: str, code: int | None = None, reason: str = "") -> None:
+        """Close all connections of a user, on all nodes: with 1008, or 3503 for clients of the Centrifuge
+        protocol, unless another code is given. Raises `BrokerError`."""
         await self._running.cluster.disconnect_user(user, code, reason)
 
     # Messages

@@ -1,0 +1,158 @@
+"""A table that all nodes have: the newest word counts, and it lasts as long as the broker's data."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from polling import eventually
+
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.core.errors import LimitReached
+from hubbub.hub import Hub, ledger
+from hubbub.hub.ledger import Ledger
+from hubbub.hub.parts import Parts
+from hubbub.hub.signals import LEDGER, LEDGERS
+
+ROOM = f"{LEDGERS}test"
+
+
+class Keeper:
+    """A companion with a ledger."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[bytes, bytes | None]] = []
+        self.ledger: Ledger
+        self.parts: Parts
+
+    async def begin(self, parts: Parts) -> None:
+        self.parts = parts
+        self.ledger = Ledger("test", parts.broker, parts.following, parts.signals, self._changed)
+        await self.ledger.start()
+
+    async def end(self) -> None:
+        await self.ledger.stop()
+
+    def _changed(self, key: bytes, value: bytes | None) -> None:
+        self.told.append((key, value))
+
+    async def records(self) -> int:
+        """How many have been written in all."""
+        assert LEDGER.history is not None
+        page = await self.parts.broker.history(ROOM, LEDGER.history, since=None, limit=0, reverse=False)
+        return page.position.offset
+
+
+@asynccontextmanager
+async def keeper(broker: str | MemoryBroker = "memory://") -> AsyncIterator[Keeper]:
+    hub, one = Hub(broker), Keeper()
+    hub.companions.append(one)
+    async with hub:
+        yield one
+
+
+async def test_what_is_put_is_there_until_it_is_removed_or_expires() -> None:
+    async with keeper() as one:
+        table = one.ledger
+        assert table.get(b"a") is None
+        await table.put(b"a", b"1")
+        await table.put(b"b", b"2", time.time() + 0.2)
+        await table.put(b"a", b"3")
+        assert (table.get(b"a"), table.get(b"b")) == (b"3", b"2")
+        await table.remove(b"a")
+        await table.remove(b"never there")
+        assert table.get(b"a") is None
+        assert one.told == [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"a", None)]
+        await eventually(lambda: table.get(b"b") is None)
+        assert await one.records() == 4
+
+
+async def test_other_nodes_hear_of_it_and_one_that_starts_later_knows_it(tmp_path: Path) -> None:
+    url = f"embedded://{tmp_path}"
+    async with keeper(url) as first, keeper(url) as second:
+        await first.ledger.put(b"a", b"1")
+        await first.ledger.put(b"gone", b"1")
+        await eventually(lambda: second.ledger.get(b"gone") == b"1")
+        await second.ledger.remove(b"gone")
+        await eventually(lambda: first.ledger.get(b"gone") is None)
+        async with keeper(url) as third:
+            assert third.ledger.get(b"a") == b"1"
+            assert third.ledger.get(b"gone") is None
+            assert third.told == []
+    async with keeper(url) as fourth:  # nobody was there meanwhile
+        assert fourth.ledger.get(b"a") == b"1"
+        assert fourth.ledger.get(b"gone") is None
+
+
+async def test_two_nodes_that_write_the_same_key_agree(tmp_path: Path) -> None:
+    url = f"embedded://{tmp_path}"
+    async with keeper(url) as first, keeper(url) as second:
+        both = (first, second)
+        await asyncio.gather(*(one.ledger.put(b"k", bytes([n])) for n in range(20) for one in both))
+        await first.ledger.put(b"end", b"")
+        await eventually(lambda: second.ledger.get(b"end") is not None)
+        assert first.ledger.get(b"k") == second.ledger.get(b"k")
+
+
+async def test_an_old_entry_is_written_again_before_the_history_forgets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "REWRITE_AFTER", 20)
+    async with keeper() as one:
+        keep = [b"keep %d" % number for number in range(5)]
+        for key in keep:
+            await one.ledger.put(key, b"")
+        for number in range(60):
+            await one.ledger.put(b"other", b"%d" % number)
+        assert LEDGER.history is not None
+        page = await one.parts.broker.history(ROOM, LEDGER.history, since=None, limit=None, reverse=True)
+        newest = [one.payload for one in page.publications[:40]]
+        for key in keep:
+            assert any(isinstance(data, bytes) and key in data for data in newest)
+        assert [value for key, value in one.told if key in keep] == [b""] * 5
+
+
+async def test_an_entry_that_is_written_again_does_not_undo_what_came_meanwhile() -> None:
+    async with keeper() as one:
+        await one.ledger.put(b"a", b"1")
+        await one.ledger.remove(b"a")
+        late = ledger._Record(b"a", b"1", None, 1)  # by a node that has not heard of the removal
+        await one.ledger._write(late)
+        assert one.ledger.get(b"a") is None
+
+
+async def test_it_is_still_there_after_a_restart_on_one_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/data.db"
+    async with keeper(url) as one:
+        await one.ledger.put(b"a", b"1")
+    async with keeper(url) as again:
+        assert again.ledger.get(b"a") == b"1"
+
+
+async def test_what_the_broker_has_lost_is_restored() -> None:
+    async with keeper(broker := MemoryBroker()) as one:
+        await one.ledger.put(b"a", b"1")
+        await one.ledger.put(b"b", b"1")
+        await one.ledger.remove(b"b")
+        del broker._histories._logs[ROOM]  # as a broker that was started again, empty
+        broker._histories._forgotten += 1
+        await one.ledger.put(b"c", b"1")
+        await eventually(lambda: one.ledger._entries[b"a"].offset == 2)
+        assert await one.records() == 2
+        assert [one.ledger.get(key) for key in (b"a", b"b", b"c")] == [b"1", None, b"1"]
+
+
+async def test_there_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MAX_ENTRIES", 3)
+    async with keeper() as one:
+        for number in range(3):
+            await one.ledger.put(b"%d" % number, b"")
+        with pytest.raises(LimitReached):
+            await one.ledger.put(b"more", b"")
+        await one.ledger.put(b"1", b"new")
+        await one.ledger.remove(b"2")
+        await one.ledger.put(b"more", b"")
+        with pytest.raises(LimitReached):
+            await one.ledger.put(b"1", bytes(1_000))
