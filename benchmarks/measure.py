@@ -73,6 +73,8 @@ def _single(row: Row, server: Server, *more: str) -> Sample:
         return Sample(None, note or "nothing was delivered", seen)
     seen["cpu_us"] = seen["server_cpu"] / seen["deliveries"] * 1e6
     seen["load_us"] = seen["cpu_seconds"] / seen["deliveries"] * 1e6
+    if row.kind is Kind.PUBLISH:
+        return Sample(seen["seconds"] / seen["messages"] * 1e6, note, seen)
     if row.kind is Kind.CPU:
         return Sample(seen["cpu_us"], note, seen)
     # The p99 of what came says nothing when some did not come.

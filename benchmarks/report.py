@@ -12,8 +12,6 @@ from benchmarks.results import Cell, Results, ratio
 from benchmarks.rows import Kind, Row
 from benchmarks.targets import ALL as TARGETS
 
-# Where "how many times" starts from: what a reader of the tutorial has, and the least that is possible.
-BESIDE = ("tutorial", "floor")
 PACKAGES = ("hubbub", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "websockets")
 
 
@@ -45,9 +43,9 @@ def _trust(results: Results) -> str:
 def _table(results: Results, row: Row) -> str:
     cells = results.of_row(row)
     beside = [
-        cell for name in BESIDE for cell in cells if cell.server.name == name and cell.value is not None
+        cell for name in row.beside for cell in cells if cell.server.name == name and cell.value is not None
     ]
-    latency = row.kind in (Kind.CPU, Kind.LATENCY)
+    latency = row.kind in (Kind.CPU, Kind.LATENCY, Kind.PUBLISH)
     heads = [
         row.unit,
         *(f"x {cell.server.name}" for cell in beside),
@@ -94,8 +92,8 @@ def _targets(results: Results) -> str:
         unit = f"x {target.beside}" if target.beside else rows[target.row].unit
         reached = results.reached(target)
         verdict = "not run" if reached is None else "reached" if reached <= target.at_most else "NOT reached"
-        figures = f"{_number(reached):>8} of at most {target.at_most} {unit:<14}"
-        lines.append(f"  {target.row:<11} {target.server:<12} {figures} {verdict}")
+        figures = f"{_number(reached):>8} of at most {target.at_most:<4.3g} {unit:<16}"
+        lines.append(f"  {target.row:<16}{target.server:<16}{figures} {verdict}")
     return "\n".join(lines)
 
 
@@ -121,7 +119,7 @@ def as_json(results: Results, rounds: int) -> dict[str, Any]:
 
 def _row_json(results: Results, row: Row) -> dict[str, Any]:
     cells = results.of_row(row)
-    beside = [cell for name in BESIDE for cell in cells if cell.server.name == name]
+    beside = [cell for name in row.beside for cell in cells if cell.server.name == name]
     return {
         "name": row.name,
         "title": row.title,

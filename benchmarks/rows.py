@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from benchmarks.peers import BARE, ECHO, FANOUT, JSON, ROOMS
+from benchmarks.peers import BARE, CHAT, ECHO, FANOUT, JSON, OWN_ROOMS, ROOMS
 
 
 class Kind(Enum):
@@ -15,6 +15,7 @@ class Kind(Enum):
     MEMORY = "server memory for each connection"
     LATENCY = "p99 of the time from send to receipt"
     STALLED = "p99 with a stalled member over p99 without"
+    PUBLISH = "time for each publication"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Row:
     asks: tuple[str, ...]  # the first of these that a server has is measured
     load: tuple[str, ...]
     quick: bool = False
+    beside: tuple[str, ...] = ("tutorial", "floor")  # where "how many times" starts from
+    lists_all: bool = True  # whether servers that take no part have a line
 
 
 def _load(**options: int | float | str) -> tuple[str, ...]:
@@ -42,6 +45,8 @@ FIXED_RATE = _load(connections=1000, size=128, rate=20, warmup=0.5, seconds=3)
 # 100 members and 100 messages of 16 KiB a second: 1.6 MB/s, so a stalled member's kernel buffers and then the
 # server's bound are full within the run, and few enough deliveries that no server is busy all the time.
 STALL = _load(connections=100, size=16384, rate=100, warmup=0.5, seconds=6)
+# 64 publishers, each with one message under way until the broker has acknowledged it and its members have it.
+PUBLISHERS = _load(mode="rooms", connections=64, rooms=64, window=64, size=128, warmup=0.5, seconds=2)
 FANOUT_TITLE = "fan-out to 1,000 members, 128 B"
 
 ALL: tuple[Row, ...] = (
@@ -117,6 +122,26 @@ ALL: tuple[Row, ...] = (
         Kind.MEMORY,
         (BARE, FANOUT),
         _load(mode="idle", connections=5000, opening=64),
+    ),
+    Row(
+        "publish",
+        "publishing, 64 rooms with history and one member each",
+        "us",
+        Kind.PUBLISH,
+        (OWN_ROOMS,),
+        (*PUBLISHERS, *_load(room_size=1)),
+        beside=("hubbub-history",),
+        lists_all=False,
+    ),
+    Row(
+        "publish-workers",
+        "publishing to 64 members on two workers",
+        "us",
+        Kind.PUBLISH,
+        (CHAT,),
+        (*PUBLISHERS, *_load(room_size=64)),
+        beside=("tutorial-redis",),
+        lists_all=False,
     ),
     Row("latency", f"{FANOUT_TITLE}, 20 messages/s: p99", "ms", Kind.LATENCY, (FANOUT,), FIXED_RATE),
     Row("stalled", "p99 of 100 members, one of them stalled", "x", Kind.STALLED, (FANOUT,), STALL),

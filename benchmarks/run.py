@@ -21,7 +21,11 @@ def run(
     results = Results()
     missing = {server.name: server.missing() for server in servers}
     for row in rows:
-        cells = [Cell(row, server, not_run=_reason(row, server, missing)) for server in servers]
+        cells = [
+            Cell(row, server, not_run=_reason(row, server, missing))
+            for server in servers
+            if _no_part(row, server) is None or (row.lists_all and server.listed_everywhere)
+        ]
         results.cells += cells
         try:
             _rounds(row, [cell for cell in cells if cell.not_run is None], rounds, progress, take)
@@ -32,10 +36,14 @@ def run(
 
 
 def _reason(row: Row, server: Server, missing: dict[str, str | None]) -> str | None:
-    reasons = [server.lacks(ability) for ability in row.asks]
-    no_part = reasons[0] if all(reasons) else None
-    reason = missing[server.name] or no_part
+    reason = missing[server.name] or _no_part(row, server)
     return f"not run: {reason}" if reason else None
+
+
+def _no_part(row: Row, server: Server) -> str | None:
+    """Why the server takes no part in the row, or None when it does."""
+    reasons = [server.lacks(ability) for ability in row.asks]
+    return reasons[0] if all(reasons) else None
 
 
 def _rounds(row: Row, cells: list[Cell], rounds: int, progress: Progress, take: Take) -> None:

@@ -25,4 +25,8 @@ ALL: tuple[Target, ...] = (
     Target("memory", "asgi-hubbub", None, 8.0),
     Target("memory", "hubbub-bare", None, 11.0),
     Target("stalled", "hubbub", None, 1.1),
+    Target("fanout-w1", "hubbub-history", "hubbub", 1.3),
+    Target("fanout-w64", "hubbub-history", "hubbub", 1.3),
+    Target("publish", "hubbub-sqlite", "hubbub-history", 1 / 0.3),
+    Target("publish-workers", "hubbub-redis", "tutorial-redis", 1 / 4),
 )

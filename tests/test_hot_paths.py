@@ -8,12 +8,14 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
 import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from hubbub.asgi.direct_writer import DirectWriter
 from hubbub.asgi.interrupt import Waits
@@ -23,6 +25,7 @@ from hubbub.core.options import RoomOptions
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.hub.fanout import Fanout
+from hubbub.uvicorn import HttpProtocol
 from hubbub.uvicorn.writer import FrameWriter, State
 
 MEMBERS = 100
@@ -126,6 +129,102 @@ async def test_a_burst_is_one_write_for_each_member() -> None:
     print(f"per delivery: {cost.instructions / deliveries} instructions, {cost.calls / deliveries} calls")
     assert cost.instructions / deliveries <= 4.1
     assert cost.calls / deliveries <= 0.17
+
+
+class Bare:
+    """A bare ASGI app that has accepted nothing yet: it only notes its scope, and lets the test send."""
+
+    def __init__(self) -> None:
+        self.receive: Any = None
+        self.send: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.receive, self.send = receive, send
+        await asyncio.get_running_loop().create_future()
+
+
+class Site:
+    """What uvicorn has for one server: the connections share it."""
+
+    def __init__(self) -> None:
+        self.app = Bare()
+        self.state = ServerState()
+        self.config = Config(
+            self.app, http=HttpProtocol, ws="hubbub.uvicorn:WebSocketProtocol", log_config=None
+        )
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[tuple[Any, socket.socket]]:
+        """A connection whose client has sent nothing yet, and the client's socket."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            there = socket.create_connection(listener.getsockname())
+            here, _ = listener.accept()
+        transport, door = await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: HttpProtocol(self.config, self.state, {}), here
+        )
+        try:
+            yield door, there
+        finally:
+            for task in self.state.tasks:
+                task.cancel()
+            transport.abort()
+            there.close()
+
+
+def finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run what does not have to wait; return its result."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
+REQUEST = (
+    b"GET /chat?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def masked(text: str) -> bytes:
+    """A client's frame with a short text."""
+    mask = os.urandom(4)
+    payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(text.encode()))
+    return bytes((0x81, 0x80 | len(payload))) + mask + payload
+
+
+async def test_a_handshake_costs_few_instructions() -> None:
+    site = Site()
+    async with site.connection() as (first, _):
+        first.data_received(REQUEST)  # makes what the server's connections share
+    async with site.connection() as (door, there):
+        cost = Cost().of(lambda: door.data_received(REQUEST))
+        await asyncio.sleep(0)
+        cost.of(lambda: finish(site.app.receive()))
+        cost.of(lambda: finish(site.app.send({"type": "websocket.accept"})))
+        assert there.recv(1_000).startswith(b"HTTP/1.1 101 ")
+    print(f"for each handshake: {cost.instructions} instructions, {cost.calls} calls")
+    assert cost.instructions <= 2_300
+    assert cost.calls <= 116
+
+
+async def test_an_echo_costs_few_instructions_and_one_system_call() -> None:
+    site = Site()
+    async with site.connection() as (door, there):
+        door.data_received(REQUEST)
+        await asyncio.sleep(0)
+        finish(site.app.receive())
+        finish(site.app.send({"type": "websocket.accept"}))
+        connection = site.app.send.__self__
+        connection.data_received(masked("the first frame makes the parser"))
+        finish(site.app.receive())
+        cost = Cost().of(lambda: connection.data_received(masked("hello")))
+        text = finish(site.app.receive())["text"]
+        cost.of(lambda: finish(site.app.send({"type": "websocket.send", "text": text})))
+        assert there.recv(1_000).endswith(b"\x81\x05hello")
+    print(f"for each echo: {cost.instructions} instructions, {cost.calls} calls")
+    assert cost.instructions <= 520
+    assert cost.calls <= 24
 
 
 def test_a_small_message_is_parsed_in_few_instructions() -> None:

@@ -177,3 +177,11 @@ def test_a_log_stays_within_its_bytes() -> None:
     for payload in ("aaaa", "bbbb", "cc"):
         store.append(Publication("a", payload, 0.0), History(bytes=6))
     assert payloads(store.log("a").newest()) == ["cc", "bbbb"]
+
+
+def test_what_behaves_like_a_number_becomes_one() -> None:
+    class Seconds(float):
+        """As numbers of other libraries are."""
+
+    history = History(size=True, ttl=Seconds(5), bytes=7)
+    assert [type(one) for one in (history.size, history.ttl, history.bytes)] == [int, float, int]

@@ -125,7 +125,8 @@ async def test_a_handshake_gives_the_same_scope_whole_or_in_pieces(
     async def tell(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        await send({"type": "websocket.send", "text": repr((scope["client"], scope["headers"]))})
+        told = (scope["client"], scope["server"], scope["headers"])
+        await send({"type": "websocket.send", "text": repr(told)})
         await receive()
 
     server = serve(tell, http=HttpProtocol, ws=ws)
@@ -136,7 +137,8 @@ async def test_a_handshake_gives_the_same_scope_whole_or_in_pieces(
         await client.send(request[at : at + step])
         await asyncio.sleep(0.01)
     await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 5)
-    address, headers = ast.literal_eval((await client.frame())[1].decode())
+    address, own, headers = ast.literal_eval((await client.frame())[1].decode())
     assert address == client.writer.get_extra_info("sockname")
+    assert own == client.writer.get_extra_info("peername")
     assert headers[0] == (b"host", b"localhost")
     assert headers[-1] == (b"x-mixed-case", b"Value")

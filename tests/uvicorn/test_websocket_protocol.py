@@ -100,6 +100,23 @@ async def test_a_client_that_does_not_answer_a_close_is_dropped(
     await client.ended(5)
 
 
+async def test_a_close_is_answered_by_a_client_that_never_sent_a_frame(serve: Any, raw_client: Any) -> None:
+    closed = asyncio.Event()
+
+    async def leave(receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close", "code": 4000})
+        loop.call_soon_threadsafe(closed.set)
+
+    loop = asyncio.get_running_loop()
+    server = serve(after_accept(leave))
+    client = await raw_client(server.port)
+    await client.upgrade()
+    await closed.wait()
+    await client.send(frame_of(0x88, (4000).to_bytes(2, "big")))
+    assert await client.closed() == (4000, "")
+    await poll(server.is_empty, "the connection ends long before its deadline", 5)
+
+
 @LOOPS
 async def test_messages_after_our_close_are_ignored_until_the_client_answers(
     serve: Any, raw_client: Any, loop: str

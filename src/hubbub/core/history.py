@@ -31,6 +31,10 @@ class History:
     def __post_init__(self) -> None:
         if self.size <= 0 or self.ttl <= 0 or self.bytes <= 0:
             raise ConfigurationError("History needs a positive size, ttl and bytes")
+        # Brokers write them down: what only behaves like a number must not surprise them.
+        object.__setattr__(self, "size", int(self.size))
+        object.__setattr__(self, "ttl", float(self.ttl))
+        object.__setattr__(self, "bytes", int(self.bytes))
 
 
 class HistoryLog:

@@ -1,6 +1,7 @@
 """The ASGI side: the app's scope, its `send`, and how its task ends (ASGI WebSocket specification 2.4)."""
 
 import asyncio
+import logging
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -14,14 +15,13 @@ from hubbub.uvicorn.endpoint import Endpoint
 from hubbub.uvicorn.handshake import UpgradeRequest, accept_response, http_response
 from hubbub.uvicorn.inbox import Message
 from hubbub.uvicorn.redaction import redacted_path
+from hubbub.uvicorn.sockets import Address
 from hubbub.uvicorn.writer import State
 
 _OPEN: Final = State.OPEN
 _LOST: Final = State.LOST
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
-
-Address = tuple[str, int | None] | None
 
 
 class Exchange:
@@ -52,19 +52,20 @@ class ApplicationSide(Closing):
             False  # by "websocket.close" or a response: then sending more is the app's error
         )
 
-    def _start_app(self, request: UpgradeRequest, client: Address, server: Address, scheme: str) -> None:
+    def _start_app(self, request: UpgradeRequest, client: Address, server: Address) -> None:
         endpoint = self._endpoint
         root_path = endpoint.root_path
+        path = request.path.decode("ascii")
         scope: dict[str, Any] = {
             "type": "websocket",
             "asgi": {"version": endpoint.asgi_version, "spec_version": "2.4"},
             "http_version": "1.1",
-            "scheme": scheme,
+            "scheme": "wss" if self._transport.get_extra_info("sslcontext") else "ws",
             "server": server,
             "client": client,
             "root_path": root_path,
-            "path": root_path + unquote(request.path.decode("ascii")),
-            "raw_path": root_path.encode("ascii") + request.path,
+            "path": root_path + (unquote(path) if "%" in path else path),
+            "raw_path": root_path.encode("ascii") + request.path if root_path else request.path,
             "query_string": request.query,
             "headers": request.headers,
             "subprotocols": request.subprotocols,
@@ -72,7 +73,7 @@ class ApplicationSide(Closing):
             "extensions": {"websocket.http.response": {}, "hubbub.frames": {"writer": self}},
         }
         self._exchange = Exchange(request, scope)
-        self._deliver({"type": "websocket.connect"})
+        self._next = {"type": "websocket.connect"}  # nobody waits yet
         task = endpoint.loop.create_task(self._run_app(scope))
         endpoint.tasks.add(task)
         task.add_done_callback(endpoint.tasks.discard)
@@ -159,10 +160,13 @@ class ApplicationSide(Closing):
         assert self._exchange is not None
         request = self._exchange.request
         terms = self._agree_deflate(request)
-        headers = [*self._endpoint.server_state.default_headers, *(message.get("headers") or ())]
         try:
             response = accept_response(
-                request.key, headers, message.get("subprotocol"), terms.response if terms else None
+                request.key,
+                message.get("headers") or (),
+                message.get("subprotocol"),
+                terms.response if terms else None,
+                self._endpoint.default_lines,
             )
         except ValueError as error:
             raise RuntimeError(str(error)) from None
@@ -174,7 +178,7 @@ class ApplicationSide(Closing):
         self._write(response)
         self._state = State.OPEN
         self._start_keepalive()
-        self._start_parsing()
+        self._opened()
 
     def _agree_deflate(self, request: UpgradeRequest) -> DeflateTerms | None:
         if not self.permessage_deflate or not self._endpoint.config.ws_per_message_deflate:
@@ -226,17 +230,20 @@ class ApplicationSide(Closing):
 
     def _log(self, outcome: int | str) -> None:
         """Write uvicorn's line for a handshake, without the tokens that its own has (SECRET_PARAMETERS)."""
+        logger = self._endpoint.logger
+        if not logger.isEnabledFor(logging.INFO):
+            return
         assert self._exchange is not None
         scope = self._exchange.scope
-        self._endpoint.logger.info(
+        logger.info(
             '%s - "WebSocket %s" %s',
             get_client_addr(scope),  # type: ignore[arg-type]
             redacted_path(scope["path"], scope["query_string"]),
             outcome,
         )
 
-    def _start_parsing(self) -> None:
-        """The connection is open: frames may come."""
+    def _opened(self) -> None:
+        """The connection is open: take the frames that came early."""
         raise NotImplementedError
 
 

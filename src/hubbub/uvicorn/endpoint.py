@@ -10,6 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from hubbub.uvicorn.deadlines import DeadlineQueue
+from hubbub.uvicorn.handshake import header_lines
 
 DRAIN: Final = "hubbub.drain"
 """Where in the lifespan state, and so in each ASGI scope's ``state``, the server's `Drain` is."""
@@ -76,6 +77,8 @@ class Endpoint:
     """
 
     __slots__ = (
+        "_default_headers",
+        "_default_lines",
         "app",
         "app_state",
         "asgi_version",
@@ -115,6 +118,8 @@ class Endpoint:
         self.max_queue = config.ws_max_queue
         self.connections: set[Any] = server_state.connections
         self.tasks = server_state.tasks
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
         self.pings: DeadlineQueue[Timed] | None = None  # None when the option is off
         self.pongs: DeadlineQueue[Timed] | None = None
         if config.ws_ping_interval:
@@ -144,6 +149,15 @@ class Endpoint:
         """Whether new connections are refused with 503 while the old ones leave."""
         drain: Drain | None = self.app_state.get(DRAIN)
         return drain is not None and drain.active
+
+    @property
+    def default_lines(self) -> bytes:
+        """uvicorn's default headers as lines of a response. It makes a new list each second, for the date."""
+        headers = self.server_state.default_headers
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_lines = header_lines(headers)
+        return self._default_lines
 
     def forget(self, connection: Timed) -> None:
         """Drop every deadline of a connection that is gone."""

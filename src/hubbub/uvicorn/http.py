@@ -1,40 +1,52 @@
-"""uvicorn's HTTP/1.1 protocol with limits on the request head: time, size and number of headers.
+"""The first bytes of a connection: they decide whether it becomes a WebSocket of ours or uvicorn's HTTP.
 
-uvicorn itself waits for ever for the rest of a request; a client that sends none (or one byte a minute) keeps
-its connection.
+Most connections of a hub are WebSockets, whose request our class reads itself. So uvicorn's HTTP protocol,
+its parser and its flow control are made only where they are needed.
 """
 
 import asyncio
-import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.server import ServerState
 
 from hubbub.uvicorn.deadlines import DeadlineQueue
-from hubbub.uvicorn.handshake import MAX_HEAD, MAX_HEADERS, MAX_LINE
+from hubbub.uvicorn.handshake import is_upgrade
+from hubbub.uvicorn.http_heads import LimitedHttpProtocol
 from hubbub.uvicorn.protocol import WebSocketProtocol
 
-if TYPE_CHECKING:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
-else:
-    _Base = AutoHTTPProtocol
 
-_UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
-_CONNECTION: Final = re.compile(rb"\r\nconnection:[^\r\n]*\bupgrade\b", re.IGNORECASE)
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\nconnection: close\r\n\r\n"
-    b"Headers too large"
-)
+class Entrance:
+    """What the connections of one server share before their first request."""
+
+    __slots__ = ("app_state", "config", "connections", "heads", "server_state", "web_socket")
+
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], head_timeout: float
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.config = config
+        self.server_state = server_state
+        self.app_state = app_state
+        self.connections: set[Any] = server_state.connections
+        self.heads: DeadlineQueue[Any] = DeadlineQueue(
+            asyncio.get_running_loop(), head_timeout, lambda one: one.transport.close()
+        )
+        chosen = config.ws_protocol_class
+        self.web_socket: type[WebSocketProtocol] | None = None
+        """uvicorn's option --ws, where it is a class of ours."""
+        if isinstance(chosen, type) and issubclass(chosen, WebSocketProtocol):
+            self.web_socket = chosen
 
 
-class HttpProtocol(_Base):
-    """`uvicorn app:app --http hubbub.uvicorn:HttpProtocol`: httptools where it is installed, h11 otherwise.
+class HttpProtocol(asyncio.Protocol):
+    """`uvicorn app:app --http hubbub.uvicorn:HttpProtocol`.
 
-    h11 has a limit on the head's size of its own; the callbacks below are httptools'.
+    A WebSocket handshake that comes in one piece goes to our class; everything else to uvicorn's.
     """
+
+    __slots__ = ("_entrance", "transport")
 
     head_timeout: ClassVar[float] = 10.0
     """Seconds that a request head may take, from the connection or from its own first byte."""
@@ -46,119 +58,49 @@ class HttpProtocol(_Base):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._heads = self._deadlines(server_state)
-        self._in_head = False  # a request has begun and its headers are not complete
-        self._head_size = 0  # bytes of it so far
-        self._too_large = False  # it broke a limit: the parser's error is answered with 431
-        self._refused = False  # the answer is out: what still comes is thrown away
-
-    def _deadlines(self, server_state: ServerState) -> DeadlineQueue["HttpProtocol"]:
-        """Return the queue of the server's heads; the first connection makes it."""
-        heads = getattr(server_state, "hubbub_heads", None)
-        if not isinstance(heads, DeadlineQueue):
-            heads = DeadlineQueue(self.loop, self.head_timeout, lambda one: one.transport.close())
-            server_state.hubbub_heads = heads  # type: ignore[attr-defined]
-        return heads
+        # Hung on uvicorn's ServerState by the first connection, so that it lives as long as the server.
+        entrance = getattr(server_state, "hubbub_entrance", None)
+        if not isinstance(entrance, Entrance):
+            entrance = Entrance(config, server_state, app_state, self.head_timeout)
+            server_state.hubbub_entrance = entrance  # type: ignore[attr-defined]
+        self._entrance = entrance
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first request."""
-        super().connection_made(transport)
-        self._heads.add(self)
+        self.transport = transport
+        self._entrance.connections.add(self)
+        self._entrance.heads.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the deadline."""
-        self._heads.discard(self)
-        super().connection_lost(exc)
+        """The client left without a word."""
+        self._leave()
 
     def data_received(self, data: bytes) -> None:
-        """Pass bytes to uvicorn. What is part of a head counts against its size and its time."""
-        if self._refused:
+        """Hand the connection over to whom its first bytes are for."""
+        self._leave()
+        entrance, transport = self._entrance, self.transport
+        if entrance.web_socket is not None and is_upgrade(data):
+            web_socket = entrance.web_socket(entrance.config, entrance.server_state, entrance.app_state)
+            web_socket.connection_made(transport)
+            transport.set_protocol(web_socket)
+            web_socket.receive_request(data)
             return
-        if self.cycle is None and not self._head_size and self._is_handshake(data):
-            self._hand_over(data)
-            return
-        only_head = self._in_head or self._is_idle()
-        super().data_received(data)
-        if self._refused:
-            return
-        upgraded = self.transport.get_protocol() is not self
-        if upgraded or self.transport.is_closing() or not self._is_idle():
-            self._heads.discard(self)
-        elif self not in self._heads:
-            self._heads.add(self)
-        if only_head and self._in_head:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD and not self.transport.is_closing():
-                self._refuse_head()
-
-    def handle_websocket_upgrade(self, *request: Any) -> None:
-        """Hand the connection over, and let go of the parser: it and this object hold each other."""
-        self._heads.discard(self)
-        super().handle_websocket_upgrade(*request)
-        self._in_head = False
-        self.parser = None  # type: ignore[assignment]
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head = True
-        self._head_size = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """The head is complete: check it before the app sees the request. An error stops the parser."""
-        self._in_head = False
-        longest = max((len(value) for _, value in self.headers), default=0)
-        if max(longest, len(self.url)) > MAX_LINE or len(self.headers) > MAX_HEADERS:
-            self._too_large = True
-            raise ValueError("request head too large")
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer a request that the parser refused."""
-        if self._too_large:
-            self._refuse_head()
-        else:
-            super().send_400_response(msg)
-
-    def _is_handshake(self, data: bytes) -> bool:
-        """Whether `data` is one whole request for a WebSocket of ours, which reads requests itself."""
-        return (
-            self.ws_protocol_class is not None
-            and issubclass(self.ws_protocol_class, WebSocketProtocol)
-            and not self._in_head
-            and data.startswith(b"GET ")
-            and data.find(b"\r\n\r\n") == len(data) - 4
-            and _UPGRADE.search(data) is not None
-            and _CONNECTION.search(data) is not None
+        http = LimitedHttpProtocol(
+            entrance.config,
+            entrance.server_state,
+            entrance.app_state,
+            asyncio.get_running_loop(),
+            entrance.heads,
         )
+        http.connection_made(transport)
+        transport.set_protocol(http)
+        http.data_received(data)
 
-    def _hand_over(self, request: bytes) -> None:
-        """Do what uvicorn does for an upgrade, without taking the request apart and joining it again."""
-        self._heads.discard(self)
-        self.connections.discard(self)
-        protocol: Any = self.ws_protocol_class(  # type: ignore[call-arg, misc]
-            config=self.config, server_state=self.server_state, app_state=self.app_state
-        )
-        protocol.connection_made(self.transport)
-        protocol.data_received(request)
-        self.transport.set_protocol(protocol)
-        self.parser = None  # type: ignore[assignment]  # it and this object hold each other
+    def shutdown(self) -> None:
+        """Called by uvicorn when the server stops: no request has begun."""
+        self.transport.close()
 
-    def _is_idle(self) -> bool:
-        """Whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _refuse_head(self) -> None:
-        """Answer 431.
-
-        Closing at once would reset the connection of a client that still sends, and the answer would be lost:
-        so only our direction is closed, and the deadline closes the other.
-        """
-        self._refused = True
-        self._heads.add(self)
-        self.transport.write(_TOO_LARGE)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
+    def _leave(self) -> None:
+        self._entrance.heads.discard(self)
+        self._entrance.connections.discard(self)

@@ -20,17 +20,18 @@ _LOST: Final = State.LOST
 class Inbox(KeepaliveWriter):
     """A queue of ASGI messages with read flow control.
 
-    A message goes straight to a waiting receive(); only others are queued, and an empty queue is no object at
-    all. Past the bounds the socket is not read until the app has caught up.
+    A message goes straight to a waiting receive(). Of those that find none, the first waits in a field of its
+    own, and only further ones in a queue. Past the bounds the socket is not read until the app has caught up.
     """
 
-    __slots__ = ("_create_future", "_queue", "_queued_bytes", "_waiter")
+    __slots__ = ("_create_future", "_next", "_queue", "_queued_bytes", "_waiter")
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
         self._create_future: Callable[[], asyncio.Future[Message]] = endpoint.create_future
-        self._queue: deque[Message] | None = None  # None while nothing waits
-        self._queued_bytes = 0  # the payloads in it; text counts in characters
+        self._next: Message | None = None  # what the next receive() returns
+        self._queue: deque[Message] | None = None  # what comes after it; None while nothing does
+        self._queued_bytes = 0  # the payloads of all that waits; text counts in characters
         self._waiter: asyncio.Future[Message] | None = None  # of the receive() that waits
 
     async def receive(self) -> Message:
@@ -40,8 +41,8 @@ class Inbox(KeepaliveWriter):
             ClientDisconnected: if the connection is lost and every event was taken: there will be none.
         """
         while True:
-            if self._queue is not None:
-                return self._take()
+            if self._next is not None:
+                return self._take(self._next)
             if self._state is _LOST:
                 raise ClientDisconnected
             if self._waiter is not None:  # another task of the app is in receive(): after it
@@ -64,9 +65,12 @@ class Inbox(KeepaliveWriter):
         if waiter is not None and not waiter.done():
             waiter.set_result(message)
             return
-        if self._queue is None:
-            self._queue = deque()
-        self._queue.append(message)
+        if self._next is None:
+            self._next = message
+        elif self._queue is None:
+            self._queue = deque((message,))
+        else:
+            self._queue.append(message)
         self._queued_bytes += size
         if not self._reading_paused and self._over(
             self._endpoint.max_queue, self._endpoint.limits.queued_bytes
@@ -75,17 +79,22 @@ class Inbox(KeepaliveWriter):
 
     def _put_back(self, message: Message) -> None:
         """The receive() that this message was handed to was cancelled before it could return it."""
-        if self._queue is None:
-            self._queue = deque()
-        self._queue.appendleft(message)
+        if self._next is not None:
+            if self._queue is None:
+                self._queue = deque()
+            self._queue.appendleft(self._next)
+        self._next = message
         self._queued_bytes += _size(message)
 
-    def _take(self) -> Message:
-        assert self._queue is not None
-        message = self._queue.popleft()
-        self._queued_bytes -= _size(message)
-        if not self._queue:
-            self._queue = None
+    def _take(self, message: Message) -> Message:
+        if self._queue is None:
+            self._next = None
+        else:
+            self._next = self._queue.popleft()
+            if not self._queue:
+                self._queue = None
+        if self._queued_bytes:
+            self._queued_bytes -= _size(message)
         if self._reading_paused and not self._over(
             self._endpoint.max_queue // 2, self._endpoint.limits.queued_bytes // 2
         ):
@@ -93,7 +102,8 @@ class Inbox(KeepaliveWriter):
         return message
 
     def _over(self, messages: int, size: int) -> bool:
-        return self._queue is not None and (len(self._queue) > messages or self._queued_bytes > size)
+        waiting = 0 if self._next is None else 1 if self._queue is None else 1 + len(self._queue)
+        return waiting > messages or self._queued_bytes > size
 
     def _pause_reading(self) -> None:
         self._reading_paused = True
