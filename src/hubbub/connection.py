@@ -8,7 +8,7 @@ from weakref import ref
 
 from starlette.websockets import WebSocket
 
-from hubbub.asgi.transport import WebSocketTransport
+from hubbub.asgi.transport_contract import Transport
 from hubbub.core.endings import PLAIN_ENDINGS
 from hubbub.core.errors import CloseCode, Disconnected, WrongMessageType
 from hubbub.core.formats import PLAIN, Format
@@ -103,7 +103,7 @@ class Connection:
         format: Format = PLAIN,
     ) -> None:
         self._host = host
-        self._transport: WebSocketTransport | None = None  # None until the handshake is done
+        self._transport: Transport | None = None  # None until the handshake is done
         self.id = id
         self.user = user
         self.info = info
@@ -122,7 +122,7 @@ class Connection:
         return f"<Connection {self.id} user={self.user.id if self.user else None!r} {state}>"
 
     @property
-    def transport(self) -> WebSocketTransport:
+    def transport(self) -> Transport:
         """How bytes reach the client.
 
         Raises:
@@ -133,7 +133,7 @@ class Connection:
         return self._transport
 
     @transport.setter
-    def transport(self, transport: WebSocketTransport) -> None:
+    def transport(self, transport: Transport) -> None:
         self._transport = transport
 
     @property
@@ -199,7 +199,7 @@ class Connection:
         await self.transport.send(item)
 
     def deliver(self, payload: Payload) -> None:
-        """Send without waiting; nothing happens once it is closed. A client too slow for it is closed 1013."""
+        """Send without waiting; nothing happens once it is closed. A client too slow for it is closed."""
         if not self.closed:
             self._host.flush()
             self.write(self.codec.join([self.codec.encode(self.format.personal(payload))]))

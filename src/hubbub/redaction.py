@@ -13,7 +13,7 @@ _HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "x-api-key
 
 _SECRETS: Final = (
     # A parameter of a URL that carries credentials, in the whole URL or in the query string alone.
-    (re.compile(r"(?i)\b((?:access_token|token|ticket|api_key)=)[^&;\s\"'#]+"), r"\1[redacted]"),
+    (re.compile(r"(?i)\b((?:access_token|token|ticket|api_key|cf_connect)=)[^&;\s\"'#]+"), r"\1[redacted]"),
     # A JSON Web Token (RFC 7519) anywhere: its header is base64 of '{"', and so begins with eyJ.
     (re.compile(r"eyJ[A-Za-z0-9_\-.]{10,}"), "[redacted]"),
     # Headers, as servers print them.

@@ -11,12 +11,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from hubbub import Allow, Delta, History, Hub, User
+from hubbub import Allow, Delta, Heartbeat, History, Hub, Limits, User
 from hubbub.gateway import Gateway, TokenVerifier
 
 KEEP = History(size=100, ttl=60.0)
 
-hub = Hub(os.environ["API_BROKER"], origins=["https://friend.example"])
+hub = Hub(
+    os.environ["API_BROKER"],
+    limits=Limits(outbox_bytes=262_144, first_message_timeout=float(os.environ.get("FIRST_MESSAGE", "10"))),
+    heartbeat=Heartbeat(float(os.environ.get("PING", "25")), float(os.environ.get("PONG", "10"))),
+    origins=["https://friend.example", *os.environ.get("ORIGINS", "").split()],
+)
 hub.room(
     "chat:{name}",
     history=KEEP,
@@ -25,6 +30,8 @@ hub.room(
     force_recovery=True,
     allow_subscribe=Allow.USER,
     allow_publish=Allow.SUBSCRIBER,
+    allow_presence=Allow.SUBSCRIBER,
+    allow_history=Allow.SUBSCRIBER,
 )
 hub.room("open:{name}", allow_subscribe=Allow.ANYONE)
 hub.room("delta:{name}", history=KEEP, delta=Delta.FOSSIL, force_recovery=True, allow_subscribe=Allow.ANYONE)

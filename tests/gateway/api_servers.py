@@ -1,7 +1,7 @@
 """Servers with the API, alone or as two nodes of a cluster, and the official library to ask them."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +21,17 @@ COMMAND = (
     *("--ws", "hubbub.uvicorn:WebSocketProtocol", "--log-level", "info"),
 )
 
-StartNode = Callable[[str], AbstractContextManager[Server]]
+StartNode = Callable[..., AbstractContextManager[Server]]
 
 
 def starter(folder: Callable[[str], Path]) -> StartNode:
     """Starts servers that log into folders of their own."""
 
-    def start(broker: str) -> AbstractContextManager[Server]:
+    def start(
+        broker: str, more: Mapping[str, str] | None = None, command: Sequence[str] = COMMAND
+    ) -> AbstractContextManager[Server]:
         environment = {"GATEWAY_SECRET": SECRET, "API_KEYS": f"{KEY} {OLD_KEY}", "API_BROKER": broker}
-        return running(COMMAND, folder("api") / "server.log", environment)
+        return running(command, folder("api") / "server.log", {**environment, **(more or {})})
 
     return start
 

@@ -7,13 +7,27 @@ import os
 from fastapi import FastAPI, Request, WebSocket
 
 from hubbub import Allow, Delta, Heartbeat, History, Hub, Limits, Position
+from hubbub.brokers import MemoryBroker
 from hubbub.centrifuge.errors import ClientError, ErrorCode
 from hubbub.core.messages import Json, Payload
 from hubbub.gateway import CommandFailed, Gateway, StandardHandlers, TokenVerifier, Visitor
 
 KEEP = History(size=100, ttl=60.0)
 
+GATE = asyncio.Event()  # opened by /open
+
+
+class SlowBroker(MemoryBroker):
+    """Rooms that are called slow are subscribed to when the gate opens."""
+
+    async def subscribe(self, room: str, history: History | None = None) -> Position | None:
+        if room.startswith("news:slow"):
+            await GATE.wait()
+        return await super().subscribe(room, history)
+
+
 hub = Hub(
+    SlowBroker(),
     limits=Limits(outbox_bytes=262_144, first_message_timeout=float(os.environ.get("FIRST_MESSAGE", "10"))),
     heartbeat=Heartbeat(float(os.environ.get("PING", "25")), float(os.environ.get("PONG", "10"))),
     origins=["https://friend.example"],
@@ -137,6 +151,17 @@ async def broadcast(request: Request) -> None:
 @app.post("/tell/{user}")
 async def tell(user: str, request: Request) -> None:
     await hub.send_to_user(user, await content(request))
+
+
+@app.post("/open")
+async def open_gate() -> None:
+    GATE.set()
+
+
+@app.get("/position/{room}")
+async def position(room: str) -> str:
+    """Where a room stands that somebody follows, else nothing."""
+    return str(hub.parts.following.position(room) or "")
 
 
 @app.post("/lose/{room}")

@@ -172,6 +172,24 @@ async def test_what_a_room_does_not_allow_is_refused(server: Server) -> None:
         assert await ada.ask("sub_refresh", channel=chat, token="x") == 103
 
 
+async def test_info_that_is_too_large_to_be_told_keeps_out_of_rooms_with_presence(server: Server) -> None:
+    shown = server.secret(token("ada", info={"picture": "x" * 2_000}))
+    async with wire(server.ws(ENDPOINT), shown) as one:
+        assert await one.ask("subscribe", channel=room("chat")) == 103
+        assert isinstance(await one.ask("subscribe", channel=room("open")), dict)
+
+
+async def test_a_token_may_ask_for_less_or_more_than_the_room_gives(server: Server) -> None:
+    name = room("secret")
+    forced = {"force_recovery": {"value": True}, "force_push_join_leave": {"value": True}}
+    async with wire(server.ws(ENDPOINT), server.secret(token("ada"))) as one:
+        shown = server.secret(token("ada", channel=name, override=forced))
+        assert (await one.ask("subscribe", channel=name, token=shown))["recoverable"]
+        await one.ask("unsubscribe", channel=name)
+        shown = server.secret(token("ada", channel=name))
+        assert "recoverable" not in await one.ask("subscribe", channel=name, token=shown)
+
+
 async def test_a_token_for_a_subscription_opens_no_connection(server: Server) -> None:
     shown = server.secret(token("ada", channel=room("secret")))
     async with wire(server.ws(ENDPOINT), connected=False) as one:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from centrifuge.fossil import apply_delta
-from gateway_sdk import Server, room
+from conftest import StartServer
+from gateway_sdk import Server, room, token
 from gateway_wire import ENDPOINT, Wire, wire
+from polling import eventually
 
 COUNT = 400
 
@@ -111,3 +113,33 @@ async def test_a_push_never_comes_before_the_reply_that_subscribes(server: Serve
             assert kinds[0] == "subscribe"
         await speaking
         assert turn > 10
+
+
+@pytest.mark.parametrize("delta", ["", "fossil"], ids=["whole", "delta"])
+async def test_what_is_published_while_other_rooms_are_waited_for_is_not_lost(
+    start_server: StartServer, delta: str
+) -> None:
+    quick = "delta:quick"
+    with start_server() as server:
+        shown = server.secret(token("ada", channels=[quick, "news:slow"]))
+        async with wire(server.ws(ENDPOINT), connected=False) as one, server.http() as http:
+            for number in range(2):
+                await http.post(f"/publish/{quick}", content=str(number))
+            subs = {quick: {"delta": delta}} if delta else {}
+            await one.say({"id": 1, "connect": {"token": shown, "subs": subs}})
+            await eventually(lambda: _follows(http, quick))
+            for number in range(2, 5):
+                await http.post(f"/publish/{quick}", content=f'"a longer text {number}"')
+            await http.post("/open")
+            began = (await one.next())["connect"]["subs"][quick]
+            assert began["offset"] == 2
+            await http.post(f"/publish/{quick}", content='"a longer text 5"')
+            heard = [await one.push("pub") for _ in range(4)]
+    assert [publication["offset"] for publication in heard] == [3, 4, 5, 6]
+    assert [publication.get("delta", False) for publication in heard[:3]] == [False] * 3
+    if delta:
+        assert json.loads(heard[0]["data"]) == "a longer text 2"
+
+
+async def _follows(http: Any, name: str) -> bool:
+    return bool((await http.get(f"/position/{name}")).json())

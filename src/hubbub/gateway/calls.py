@@ -5,18 +5,25 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from hubbub.brokers import HistoryPage
 from hubbub.centrifuge import actions
 from hubbub.centrifuge.actions import Accepted, Answer, Call, Done, Failed, Page, Refreshed, Returned
 from hubbub.centrifuge.errors import ErrorCode, error_for
 from hubbub.centrifuge.publishers import name_publisher
 from hubbub.centrifuge.results import ClientInfo
-from hubbub.core.errors import BrokerError, ConfigurationError, HistoryGone, HubbubError, Unauthorized
+from hubbub.core.errors import (
+    BrokerError,
+    ConfigurationError,
+    HistoryGone,
+    HubbubError,
+    Refused,
+    Unauthorized,
+)
 from hubbub.core.messages import Payload
 from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Overflow
 from hubbub.core.positions import Position
 from hubbub.core.presence import Present
+from hubbub.core.presence_messages import MAX_INFO_BYTES
 from hubbub.core.users import User
 from hubbub.gateway.handlers import (
     CommandFailed,
@@ -28,6 +35,7 @@ from hubbub.gateway.handlers import (
     Visitor,
 )
 from hubbub.gateway.later import Maybe, then
+from hubbub.gateway.reading import read_history
 from hubbub.gateway.service import member_info
 from hubbub.gateway.tokens import TokenExpired
 from hubbub.hub import Hub
@@ -179,6 +187,8 @@ class Calls:
     async def _prepare(self, client: Caller, call: actions.Subscribe, grant: Grant) -> Answer:
         """Follow the room. Nothing is awaited after that, so that the answer is exact."""
         room, options = call.channel, self._options(call.channel, grant)
+        if options.presence and len(bytes(client.info.conn_info)) > MAX_INFO_BYTES:
+            raise Refused(f"More than {MAX_INFO_BYTES} bytes of info cannot be told to others")
         keeps = options.history is not None
         recoverable = keeps and (options.force_recovery or call.recoverable or call.since is not None)
         positioned = recoverable or (keeps and (options.force_positioning or call.positioned))
@@ -215,7 +225,7 @@ class Calls:
         if options.history is None:
             changes.pop("force_recovery", None)
             changes.pop("force_positioning", None)
-        if not changes.get("presence", options.presence):
+        if not options.presence:
             changes |= {"join_leave": False, "force_push_join_leave": False}
         return replace(options, **changes)  # type: ignore[arg-type] # all of them are bool
 
@@ -246,25 +256,8 @@ class Calls:
         allowed = self._handlers.may_read_history(client, call.channel)
         if allowed is not None:
             await allowed
-        since = call.since
-        if since is not None and not since.epoch:
-            page = await self._hub.history(call.channel, limit=0)
-            since = Position(page.position.epoch, since.offset)
-        if since is not None and call.reverse:
-            return await self._history_before(call.channel, since, call.limit)
-        page = await self._hub.history(call.channel, since=since, limit=call.limit, reverse=call.reverse)
+        page = await read_history(self._hub, call.channel, call.since, call.limit, reverse=call.reverse)
         return Page(page.publications, page.position)
-
-    async def _history_before(self, room: str, before: Position, limit: int) -> Answer:
-        page: HistoryPage = await self._hub.history(room, reverse=True)
-        if page.position.epoch != before.epoch:
-            raise HistoryGone("The room began anew")
-        found = [
-            one
-            for one in page.publications
-            if one.position is not None and one.position.offset < before.offset
-        ]
-        return Page(found[:limit], page.position)
 
     # Presence
 
@@ -285,6 +278,4 @@ class Calls:
         return await self._hub.presence(room)
 
 
-_CHANGEABLE = frozenset(
-    {"presence", "join_leave", "force_push_join_leave", "force_recovery", "force_positioning"}
-)
+_CHANGEABLE = frozenset({"join_leave", "force_push_join_leave", "force_recovery", "force_positioning"})

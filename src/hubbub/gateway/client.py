@@ -20,6 +20,8 @@ from hubbub.centrifuge.actions import (
     Done,
     GoLive,
     Send,
+    Subscribe,
+    Subscribed,
     Unsubscribe,
 )
 from hubbub.centrifuge.codec import Codec, optional
@@ -37,6 +39,7 @@ from hubbub.gateway.call_tasks import CallTasks
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.formats import to_frame
 from hubbub.gateway.handlers import NO_TOKEN, Grant, Identity, TokenMark
+from hubbub.gateway.held import Held, catch_up
 from hubbub.gateway.service import ENDINGS, SERVER_ERROR, Service
 from hubbub.hub.memberships import Arrival
 from hubbub.hub.parts import Parts
@@ -61,6 +64,7 @@ class Client:
     __slots__ = (
         "_calls",
         "_grants",
+        "_held",
         "_new",
         "_offers",
         "_parts",
@@ -105,6 +109,7 @@ class Client:
         self._offers: dict[str, Grant] = {}  # of rooms that the server will subscribe it to
         self._prepared: dict[str, Grant] = {}  # of rooms that it may come into, but has not yet
         self._grants: dict[str, Grant] = {}  # of the rooms it is in
+        self._held: Held | None = None  # None where no reply ever had to wait
         self._new = True  # it is not known yet who it is
         service.newcomers += 1
         self._timer: Timer | None = None
@@ -330,10 +335,14 @@ class Client:
         grant = self._prepared.pop(room, None)
         if grant is None:
             return
+        held = self._held.release(room) if self._held is not None else []
         if self.connection.closed:  # by the reply, which was too much for a slow client
             self._parts.memberships.abandon(room)
             return
         self._service.hub.flush()
+        live, pushes, gap = catch_up(self.codec, live, held, self._parts.following.position(room))
+        if pushes:
+            self.write(to_frame(self.codec, pushes))
         format = self._service.formats(self.codec).of(room, live.delta, live.position)
         self._grants[room] = grant
         try:
@@ -345,9 +354,13 @@ class Client:
             return
         if live.join_leave:
             self._service.listen(room, self)
+        if gap is not None:
+            self._lost_some(room, gap)
 
     def _leave(self, room: str) -> None:
         if self._prepared.pop(room, None) is not None:
+            if self._held is not None:
+                self._held.release(room)
             self._parts.memberships.abandon(room)
         elif self._grants.pop(room, None) is not None:
             self._service.ignore(room, self)
@@ -378,3 +391,6 @@ class Client:
 
     def _answered(self, call: Call, answer: Answer) -> None:
         self.carry_out(self._session.answer(call.call, answer, self._parts.clock.now()))
+        if isinstance(answer, Subscribed) and isinstance(call, Subscribe) and call.channel in self._prepared:
+            self._held = self._held or Held(self._parts.following)
+            self._held.hold(call.channel)

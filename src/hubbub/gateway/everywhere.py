@@ -1,10 +1,12 @@
 """What the gateway is on all nodes: its clients can be found, asked about, acted on and judged everywhere."""
 
-from hubbub.core.errors import HubNotRunning
+from hubbub.core.errors import ConfigurationError, HubNotRunning
 from hubbub.core.users import User
 from hubbub.gateway.clients import Clients, Subject
 from hubbub.gateway.handlers import Grant, Identity
+from hubbub.gateway.relay import Relay
 from hubbub.gateway.revocations import Revocations
+from hubbub.gateway.stream_drain import StreamDrain
 from hubbub.gateway.surveys import Surveys
 from hubbub.gateway.user_commands import KIND, UserCommand, encode, obey
 from hubbub.hub import Hub
@@ -15,7 +17,7 @@ from hubbub.hub.survey import Survey
 class Life:
     """What there is only while the hub runs."""
 
-    __slots__ = ("clients", "parts", "revocations", "survey", "surveys")
+    __slots__ = ("clients", "drain", "parts", "relay", "revocations", "survey", "surveys")
 
     def __init__(self, hub: Hub, parts: Parts) -> None:
         self.parts = parts
@@ -23,6 +25,8 @@ class Life:
         self.survey = Survey(parts.nodes, parts.signals, parts.clock)
         self.surveys = Surveys(hub, self.clients, self.survey)
         self.revocations = Revocations(self.clients, parts)
+        self.relay = Relay(parts.nodes, parts.signals, self.clients)
+        self.drain = StreamDrain(parts.clock)
         parts.nodes.handle(KIND, lambda node, data: obey(self.clients, data))
 
 
@@ -31,11 +35,16 @@ class Everywhere:
 
     Args:
         hub: the hub.
+
+    Raises:
+        ConfigurationError: if the hub runs already, or has a gateway already.
     """
 
     __slots__ = ("_hub", "_life")
 
     def __init__(self, hub: Hub) -> None:
+        if hub.running or any(isinstance(one, Everywhere) for one in hub.companions):
+            raise ConfigurationError("A hub has one Gateway, which is made before the hub runs")
         self._hub = hub
         self._life: Life | None = None  # None while the hub is not running
         hub.companions.append(self)
@@ -44,11 +53,13 @@ class Everywhere:
         """The hub begins. Raises `BrokerError` if it cannot be learned what was revoked."""
         life = Life(self._hub, parts)
         await life.revocations.start()
+        await life.relay.start()
         self._life = life
 
     async def end(self) -> None:
         """The hub ends."""
         life, self._life = self._running, None
+        life.relay.stop()
         await life.survey.stop()
         await life.revocations.stop()
 
@@ -67,6 +78,21 @@ class Everywhere:
     def revocations(self) -> Revocations:
         """Blocks and revokes."""
         return self._running.revocations
+
+    @property
+    def relay(self) -> Relay:
+        """Takes frames of clients to their nodes."""
+        return self._running.relay
+
+    @property
+    def drain(self) -> StreamDrain:
+        """Ends streams when the server stops."""
+        return self._running.drain
+
+    @property
+    def node(self) -> str:
+        """This node's id."""
+        return self._running.parts.nodes.id
 
     @property
     def clients(self) -> Clients:

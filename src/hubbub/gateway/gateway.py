@@ -4,22 +4,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from hubbub.centrifuge.terms import Terms
 from hubbub.core.errors import ConfigurationError
 from hubbub.gateway.api import ApiEndpoint, ApiKeys, Methods
 from hubbub.gateway.calls import Calls
+from hubbub.gateway.emulation import EmulationEndpoint
 from hubbub.gateway.everywhere import Everywhere
 from hubbub.gateway.handlers import Handlers
 from hubbub.gateway.service import Service
 from hubbub.gateway.standard import StandardHandlers
+from hubbub.gateway.streams import StreamEndpoint
 from hubbub.gateway.tokens import TokenVerifier
 from hubbub.gateway.websocket import Front, WebSocketEndpoint
 from hubbub.hub import Hub
 
 WEBSOCKET_PATH: Final = "/connection/websocket"
+SSE_PATH: Final = "/connection/sse"
+HTTP_STREAM_PATH: Final = "/connection/http_stream"
+EMULATION_PATH: Final = "/emulation"
 
 
 class Gateway:
@@ -38,7 +43,8 @@ class Gateway:
         version: the server's, if clients shall know it.
 
     Raises:
-        ConfigurationError: if nobody could come in, or `handlers` is given beside what they decide.
+        ConfigurationError: if nobody could come in, if `handlers` is given beside what they decide, or if the
+            hub runs already or has a gateway already.
     """
 
     __slots__ = ("_version", "_websocket", "everywhere", "routes", "service")
@@ -69,10 +75,14 @@ class Gateway:
         terms = Terms(limits=limits, heartbeat=hub.heartbeat, version=version)
         self.service = Service(hub, handlers, terms, replace(terms, heartbeat=None))
         self.everywhere = Everywhere(hub)
-        self._websocket = WebSocketEndpoint(
-            self.service, Calls(hub, handlers, self.everywhere), self.everywhere
-        )
-        self.routes: list[BaseRoute] = [WebSocketRoute(WEBSOCKET_PATH, self._websocket, name="centrifuge")]
+        shared = self.service, Calls(hub, handlers, self.everywhere), self.everywhere
+        self._websocket = WebSocketEndpoint(*shared)
+        self.routes: list[BaseRoute] = [
+            WebSocketRoute(WEBSOCKET_PATH, self._websocket, name="centrifuge"),
+            Route(SSE_PATH, StreamEndpoint(*shared, "sse")),
+            Route(HTTP_STREAM_PATH, StreamEndpoint(*shared, "http_stream")),
+            Route(EMULATION_PATH, EmulationEndpoint(hub, self.everywhere)),
+        ]
         """For ``Starlette(routes=…)`` or ``app.router.routes.extend(…)``."""
         self._version = version
 
@@ -94,5 +104,5 @@ class Gateway:
         return ApiEndpoint(hub, methods, ApiKeys(keys), path).routes
 
     def before(self, app: ASGIApp) -> ASGIApp:
-        """The app with the WebSocket endpoint in front of it and not among its routes: faster, and smaller."""
+        """The app with the WebSocket endpoint in front of it, not among its routes: faster, and smaller."""
         return Front(app, endpoint=self._websocket, path=WEBSOCKET_PATH)

@@ -78,8 +78,8 @@ class Grant:
     """It showed a token for this room, or its connection's token named the room."""
 
     options: Mapping[str, bool] = field(default_factory=dict)
-    """In place of the room's options of these names: presence, join_leave, force_push_join_leave,
-    force_recovery, force_positioning."""
+    """In place of the room's options of these names: join_leave, force_push_join_leave, force_recovery,
+    force_positioning. Others have no effect."""
 
     token: TokenMark = NO_TOKEN
     """With which it was allowed."""

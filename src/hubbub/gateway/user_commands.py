@@ -129,7 +129,8 @@ def _subscribe(clients: Clients, command: SubscribeUser) -> None:
     )
     since = Position(*command.since) if command.since is not None else None
     for client in clients.of(target.user, target.client, target.session):
-        client.subscribe(command.room, grant, since=since)
+        if command.room not in client.grants:
+            client.subscribe(command.room, grant, since=since)
 
 
 def _disconnect(clients: Clients, command: DisconnectUser) -> None:

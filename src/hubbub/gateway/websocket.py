@@ -1,7 +1,5 @@
 """The protocol over WebSockets: a bare ASGI app, without a framework's machinery around it."""
 
-import asyncio
-import logging
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -14,20 +12,17 @@ from hubbub.asgi.events import Receive, Scope, Send
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.json_codec import JSON_CODEC
 from hubbub.centrifuge.protobuf_codec import PROTOBUF_CODEC
-from hubbub.connection import Connection
-from hubbub.core.errors import Disconnected
+from hubbub.gateway.attending import attend
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.client import Client
 from hubbub.gateway.everywhere import Everywhere
-from hubbub.gateway.service import MOST_NEWCOMERS, SERVER_ERROR, SHUTDOWN, Service
+from hubbub.gateway.service import MOST_NEWCOMERS, Service
 
 SUBPROTOCOLS: Final[dict[str, Codec]] = {
     "centrifuge-protobuf": PROTOBUF_CODEC,
     "centrifuge-json": JSON_CODEC,
 }
 """The encodings by their subprotocol; the first one that a client offers counts, in this order."""
-
-_logger = logging.getLogger("hubbub")
 
 
 class WebSocketEndpoint:
@@ -66,23 +61,7 @@ class WebSocketEndpoint:
         del websocket  # not kept for the length of the visit
         terms = self._service.native_terms if native_pings else self._service.terms
         client = Client(self._service, parts, self._calls, connection, codec, scope, terms)
-        self._everywhere.came(client, "websocket")
-        try:
-            await client.run()
-        except Disconnected:
-            await client.end()
-        except asyncio.CancelledError:
-            connection.end(*SHUTDOWN)
-            await client.end()
-            raise
-        except Exception:
-            _logger.exception("closing %s", connection.id)
-            connection.end(*SERVER_ERROR)
-            await client.end()
-        finally:
-            self._everywhere.went(client)
-            _forget(self._service, connection)
-        await connection.finish()
+        await attend(client, self._service, self._everywhere, "websocket")
 
 
 class Front:
@@ -125,8 +104,3 @@ def _choose(scope: Scope) -> tuple[str | None, Codec, bool]:
         if name in offered:
             return name, codec, native_pings
     return None, PROTOBUF_CODEC if query.get("cf_protocol") == ["protobuf"] else JSON_CODEC, native_pings
-
-
-def _forget(service: Service, connection: Connection) -> None:
-    if service.hub.running:
-        service.hub.disconnect(connection)

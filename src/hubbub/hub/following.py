@@ -131,7 +131,7 @@ class Following:
             page = await self._broker.history(name, history, since=since, limit=limit, reverse=False)
             await self._reach(room, since)
         finally:
-            room.recordings.remove(recording)
+            self.stop_recording(name, recording)
         here = room.position
         if here.epoch != since.epoch:
             raise HistoryGone(f"The room {name} began anew")
@@ -142,6 +142,21 @@ class Following:
         if tail and tail[0].position == Position(here.epoch, last + 1):
             found += tail
         return Missed(found, since.offset + len(found) == here.offset)
+
+    def record(self, name: str) -> list[Publication]:
+        """A list to which the publications of a room that is followed are added, 4,096 at most.
+
+        For somebody who has an answer of `missed`, or a `position`, and cannot use it at once.
+        """
+        recording: list[Publication] = []
+        self._rooms[name].recordings.append(recording)
+        return recording
+
+    def stop_recording(self, name: str, recording: list[Publication]) -> None:
+        """Add nothing more to the list."""
+        room = self._rooms.get(name)
+        if room is not None:  # by identity: lists that are equal are others' all the same
+            room.recordings = [one for one in room.recordings if one is not recording]
 
     async def _reach(self, room: _Followed, since: Position) -> None:
         """Wait until what the client has seen, perhaps on a node that is ahead, was delivered here, too."""

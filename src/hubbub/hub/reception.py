@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypedDict, Unpack
 from weakref import WeakKeyDictionary, ref
@@ -11,7 +11,9 @@ from weakref import WeakKeyDictionary, ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi import sockets
+from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
+from hubbub.asgi.transport_contract import Transport
 from hubbub.connection import Connection, Host
 from hubbub.core.formats import ENVELOPE, PLAIN
 from hubbub.core.limits import Limits
@@ -93,6 +95,12 @@ class Reception:
         connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
         sockets.lead_through(websocket, connection)
         self._sockets[websocket] = connection
+        return connection
+
+    def adopt(self, open: Callable[[Listener, Limits, Pump], Transport]) -> Connection:
+        """A connection over another transport than a WebSocket, which `open` makes. Nothing is checked."""
+        connection = Connection(self._host, secrets.token_urlsafe(16))
+        connection.transport = open(connection, self._limits, self._pump)
         return connection
 
     def look_after(self, connection: Connection) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -14,6 +14,7 @@ from hubbub.core.errors import InvalidMessage, OriginRefused
 from hubbub.gateway.api.keys import ApiKeys
 from hubbub.gateway.api.methods import MAX_COMMANDS, Methods, check_body
 from hubbub.gateway.api.results import ApiError
+from hubbub.gateway.http_requests import Refusal, read_body
 from hubbub.hub import Hub
 
 MAX_BODY: Final = 1_048_576
@@ -21,6 +22,9 @@ MAX_BODY: Final = 1_048_576
 
 MAX_BATCH_BODY: Final = 4_194_304
 """Bytes of a batch, and of several requests to ``/api``."""
+
+BODY_TIMEOUT: Final = 30.0
+"""Seconds that a body may take."""
 
 _logger = logging.getLogger("hubbub")
 
@@ -42,15 +46,6 @@ class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _commands: Final = msgspec.json.Decoder(_Command)
-
-
-class Refusal(Exception):
-    """The request is answered with this status, and not looked at further."""
-
-    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.status = status
-        self.headers = headers or {}
 
 
 class ApiEndpoint:
@@ -144,25 +139,13 @@ async def _guard(request: Request, work: Callable[[Request], Awaitable[Response]
         refusal = error
     client = request.client.host if request.client is not None else "somebody"
     _logger.info("refused a request of %s to %r: %s", client, request.scope["path"][:256], refusal)
-    return Response(f"{refusal}\n", refusal.status, refusal.headers, media_type="text/plain")
+    return refusal.response()
 
 
 async def _read(request: Request, most: int) -> bytes:
-    """The body. Raises `Refusal` if it is larger than so many bytes, as soon as that is known."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > most:
-        raise Refusal(413, f"More than {most} bytes")
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > most:
-                raise Refusal(413, f"More than {most} bytes")
-    except ClientDisconnect:
-        raise Refusal(400, "The client has gone") from None
-    data = bytes(body)
-    check_body(data)
-    return data
+    body = await read_body(request, most, BODY_TIMEOUT)
+    check_body(body)
+    return body
 
 
 def _json(body: bytes) -> Response:

@@ -58,6 +58,8 @@ class Publishing:
         return BroadcastResult(responses)
 
     def _data(self, request: PublishRequest | BroadcastRequest) -> Payload:
+        if request.version:
+            refuse(ErrorCode.NOT_AVAILABLE)
         data = read_payload(request.data, request.b64data)
         return refuse(ErrorCode.BAD_REQUEST) if data is None else data
 

@@ -32,6 +32,9 @@ class _Message(Request, frozen=True):
     delta: bool = False
     """Taken and not needed: where a room has deltas, all that ask for them get them."""
 
+    version: int = 0
+    """Versions are not compared: a request that relies on it is refused."""
+
 
 class PublishRequest(_Message, frozen=True):
     """Publish in a channel."""

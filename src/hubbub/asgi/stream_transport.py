@@ -1,0 +1,271 @@
+"""A response that does not end: messages for a client, one way. What the client says comes by other requests.
+
+Server-sent events (WHATWG HTML, section "Server-sent events") and plain streams, on any ASGI server.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from hubbub.asgi.errors import SocketDisconnected
+from hubbub.asgi.event_writer import EventWriter
+from hubbub.asgi.events import Event, EventCodec, Receive, Send
+from hubbub.asgi.interrupt import Waits
+from hubbub.asgi.listener import Listener
+from hubbub.asgi.pump import Pump
+from hubbub.core.errors import CloseCode, Disconnected
+from hubbub.core.limits import Limits
+from hubbub.core.messages import Payload
+from hubbub.core.outbox import Outgoing, Overflow
+
+Farewell: TypeAlias = Callable[[int, str], Payload]
+"""Makes the last message of a close code and a reason: the end of a response cannot say why."""
+
+
+class StreamCodec(EventCodec, ABC):
+    """Encodes a payload as a piece of the body. One event object is shared by all members."""
+
+    __slots__ = ()
+
+    def encode(
+        self,
+        payload: Payload,
+        *,
+        room: str | None = None,
+        key: str | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+    ) -> Outgoing[Event]:
+        """The event, with what an outbox has to know about it."""
+        body = self.piece(payload if isinstance(payload, bytes) else payload.encode())
+        return Outgoing(
+            {"type": "http.response.body", "body": body, "more_body": True}, len(body), room, key, overflow
+        )
+
+    @abstractmethod
+    def piece(self, payload: bytes) -> bytes:
+        """The bytes of the body for a payload."""
+
+
+class EventStreamCodec(StreamCodec):
+    """``text/event-stream``: an event for each line, which has to be text without carriage returns."""
+
+    __slots__ = ()
+
+    def piece(self, payload: bytes) -> bytes:
+        """One event after the other."""
+        return b"data: " + payload.replace(b"\n", b"\n\ndata: ") + b"\n\n"
+
+
+class LineStreamCodec(StreamCodec):
+    """A line for each message."""
+
+    __slots__ = ()
+
+    def piece(self, payload: bytes) -> bytes:
+        """With a line end after the last one, too."""
+        return payload + b"\n"
+
+
+class ByteStreamCodec(StreamCodec):
+    """Messages that say themselves where they end."""
+
+    __slots__ = ()
+
+    def piece(self, payload: bytes) -> bytes:
+        """As it is."""
+        return payload
+
+
+EVENT_STREAM: Final = EventStreamCodec()
+LINE_STREAM: Final = LineStreamCodec()
+BYTE_STREAM: Final = ByteStreamCodec()
+
+
+class StreamTransport:
+    """A `Transport` over a response whose head has been sent, and whose request has been read.
+
+    Args:
+        receive: the server's; tells when the client has gone.
+        send: the server's.
+        codec: how messages stand in the body.
+        farewell: makes the last message.
+        listener: told what happens.
+        limits: bounds of what waits, and for how long.
+        pump: sends for all connections of the hub.
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_farewell",
+        "_inbox",
+        "_limits",
+        "_listener",
+        "_waits",
+        "_watching",
+        "_writer",
+        "closed",
+        "codec",
+        "frames",
+    )
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        codec: StreamCodec,
+        farewell: Farewell,
+        listener: Listener,
+        limits: Limits,
+        pump: Pump,
+    ) -> None:
+        self._limits = limits
+        self._listener = listener
+        self._farewell = farewell
+        self._waits = Waits()
+        self.codec = codec  # how publications are written for this client
+        self._writer = EventWriter(send, limits.outbox_bytes, self._waits, self, pump)
+        self._inbox: deque[Payload] = deque()
+        self._arrived = asyncio.Event()  # set when there is something to receive, or will be nothing any more
+        self.frames = None
+        self.closed: SocketDisconnected | None = None  # how it ended; None while open
+        self._watching = asyncio.get_running_loop().create_task(self._watch(receive))
+        self._watching.add_done_callback(self._watched)
+
+    @property
+    def handle(self) -> Any:
+        """What the codec writes to."""
+        return self._writer.handle
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client, as far as this process knows."""
+        return self._writer.buffered
+
+    @property
+    def busy_since(self) -> float | None:
+        """Loop time since when the client has taken nothing of what waits; None while nothing waits."""
+        return self._writer.busy_since
+
+    @property
+    def backlogged(self) -> bool:
+        """So many of the client's messages wait for the handler that no more are taken."""
+        return len(self._inbox) >= self._limits.inbox_messages
+
+    # Out
+
+    def write(self, batch: Any) -> None:
+        """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
+        self._writer.write(batch)
+
+    def write_rest(self, batch: Any, written: int) -> None:
+        """Nothing is ever left over here."""
+
+    async def send(self, item: Outgoing[Any]) -> None:
+        """Send one message, in order with `write`; wait while the client is slow.
+
+        Raises:
+            Disconnected: if the connection has ended or ends meanwhile.
+        """
+        if self.closed:
+            raise self.ended()
+        try:
+            await self._writer.send(item)
+        except Disconnected as error:
+            raise (self.ended() if self.closed else error) from None
+
+    # In
+
+    def deliver(self, payload: Payload) -> bool:
+        """Take a message that came by another request; False if too many wait, or it has ended."""
+        if self.closed or self.backlogged:
+            return False
+        if self._listener.received(payload):
+            self._inbox.append(payload)
+            self._arrived.set()
+        return True
+
+    async def receive(self) -> Payload:
+        """The next message.
+
+        Raises:
+            Disconnected: when there will be none any more.
+        """
+        while not self._inbox:
+            if self.closed:
+                raise self.ended()
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._inbox.popleft()
+
+    def read_ahead(self) -> None:
+        """The client's end is always watched for."""
+
+    # The end
+
+    def close(self, code: int, reason: str = "", *, discard: bool = False) -> None:
+        """Say farewell and end the response after what is queued, or with `discard` in place of it."""
+        if self.closed:
+            return
+        last = self.codec.encode(self._farewell(int(code), reason)).frame
+        self._writer.close({**last, "more_body": False}, discard=discard)
+        self._end(Disconnected(code, reason))
+
+    async def finish(self) -> None:
+        """Wait until the end is with the server, `Limits.close_timeout` seconds at most."""
+        await self._writer.drained(self._limits.close_timeout)
+        self.abort()
+
+    def abort(self) -> None:
+        """Give up whatever has not been sent."""
+        self._end(Disconnected())
+        self._writer.abort()
+
+    def ended(self) -> SocketDisconnected:
+        """How it ended, as an exception to raise. A new one each time: each has its own traceback."""
+        cause = self.closed or SocketDisconnected()
+        return SocketDisconnected(cause.code, cause.reason)
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._end(Disconnected(CloseCode.NO_STATUS))
+        self._writer.abort()
+
+    def _watched(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._end(Disconnected(CloseCode.ABNORMAL, type(error).__name__))
+
+    def _end(self, cause: Disconnected) -> None:
+        if self.closed:
+            return
+        self.closed = SocketDisconnected(cause.code, cause.reason)
+        self._writer.end(self.closed)
+        self._waits.interrupt()
+        self._arrived.set()
+        if self._watching is not asyncio.current_task():
+            self._watching.cancel()
+        self._listener.lost(self.closed)
+
+    # What the writer tells
+
+    def received(self, payload: Payload) -> bool:
+        """Not for a writer to say."""
+        return self._listener.received(payload)
+
+    def regrouped(self) -> None:
+        """Not for this writer to say."""
+        self._listener.regrouped()
+
+    def slow(self) -> None:
+        """More waits for the client than its outbox holds."""
+        self._listener.slow()
+
+    def dropped(self, count: int) -> None:
+        """So many messages were dropped by their rooms' policy."""
+        self._listener.dropped(count)
+
+    def lost(self, cause: Disconnected) -> None:
+        """The server says that the client is gone."""
+        self._end(cause)
