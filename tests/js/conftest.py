@@ -1,11 +1,14 @@
 """The scripted server and a page, for the tests of the browser client."""
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 from client_page import ClientPage
 from playwright.async_api import Browser, Page, expect
 from scripted_server import ScriptedServer
+from server_process import UVICORN, ServerProcess, running
 
 expect.set_options(timeout=20_000)  # a deadline for a busy machine; what is expected comes sooner
 
@@ -29,3 +32,12 @@ async def client(page: Page, server: ScriptedServer) -> AsyncIterator[ClientPage
     if client.page is not page:
         await client.page.context.close()
     await page.goto("about:blank")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`hub_app.py` in a process of its own."""
+    command = [*UVICORN, "--app-dir", "tests/js", "hub_app:app", "--ws", "hubbub.uvicorn:WebSocketProtocol"]
+    log = tmp_path_factory.mktemp("hub_app") / "log"
+    with running(command, log, {"HUB_APP_SECRET": secrets.token_hex(32)}) as server:
+        yield server

@@ -15,8 +15,10 @@ COMMAND = [sys.executable, "-c", "from hubbub.server.cli import main; main()", "
 class HubbubServer:
     """The server, and the folder it runs in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps: bool = False) -> None:
+        """With `keeps` it has a SQLite file, and knows its rooms again when it is started again."""
         self.port = free_port()
+        self._environment = environment_of({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else None)
         self._folder = folder
         self._process: ServerProcess | None = None
 
@@ -30,7 +32,7 @@ class HubbubServer:
         with log_file.open("ab") as log:
             command = [*COMMAND, "--port", str(self.port), "--drain", "0"]
             process = subprocess.Popen(
-                command, cwd=self._folder, env=environment_of(), stdout=log, stderr=subprocess.STDOUT
+                command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
             )
         self._process = ServerProcess(process, self.port, log_file)
         deadline = time.monotonic() + START_SECONDS

@@ -12,7 +12,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-HUBBUB_JS = Path(__file__).parents[2] / "src" / "hubbub" / "js" / "hubbub.js"
+MODULES = Path(__file__).parents[2] / "src" / "hubbub" / "js"
 PAGE = Path(__file__).with_name("page.html")
 DEADLINE = 20.0
 
@@ -98,7 +98,8 @@ class ScriptedServer:
 
     @staticmethod
     def _file(path: str) -> Response:
-        known = {"/": (PAGE, "text/html"), "/hubbub.js": (HUBBUB_JS, "text/javascript")}
+        known = {"/": (PAGE, "text/html")}
+        known |= {f"/{module.name}": (module, "text/javascript") for module in MODULES.glob("*.js")}
         if path not in known:
             return Response(404, "Not Found", Headers({"Content-Length": "0", "Connection": "close"}), b"")
         file, kind = known[path]

@@ -166,6 +166,18 @@ async def test_enter_sends_and_shift_enter_breaks_the_line(ada: ChatPage) -> Non
     await expect(ada.messages).to_have_count(1)
 
 
+async def test_a_message_that_the_server_does_not_take_can_be_sent_again(ada: ChatPage) -> None:
+    box = ada.page.get_by_role("textbox", name="Message")
+    await box.evaluate("(box) => box.removeAttribute('maxlength')")
+    await ada.say("x" * 70_000)  # more than the server reads: it ends the connection
+    await expect(ada.page.locator("#pending .note")).to_contain_text("Not confirmed")
+    await ada.connected()
+    await expect(ada.page.get_by_role("button", name="Send again")).to_be_visible()
+    await ada.say("shorter")
+    await expect(ada.messages).to_have_text("shorter")
+    await expect(ada.pending).to_have_count(1)
+
+
 async def test_messages_are_told_to_screen_readers(ada: ChatPage) -> None:
     log = ada.page.get_by_role("log", name="Messages")
     await ada.say("hello")

@@ -10,6 +10,7 @@ from server_process import ServerProcess
 import hubbub.server
 
 PAGES = Path(hubbub.server.__file__).with_name("pages")
+MODULES = Path(hubbub.__file__).with_name("js")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -84,12 +85,17 @@ def test_what_the_scripts_import_is_there(served: ServerProcess) -> None:
         )
 
 
-def test_the_browser_client_is_a_script(served: ServerProcess) -> None:
-    status, headers, body = get(served, "/hubbub.js")
-    assert status == 200
-    assert headers["content-type"] == "text/javascript; charset=utf-8"
-    assert headers["x-content-type-options"] == "nosniff"
-    assert b"export class ReconnectingWebSocket" in body
+def test_the_browser_client_is_scripts_that_find_each_other(served: ServerProcess) -> None:
+    seen, waiting = set(), {"/hubbub.js"}
+    while waiting:
+        seen.add(path := waiting.pop())
+        status, headers, body = get(served, path)
+        assert status == 200, path
+        assert headers["content-type"] == "text/javascript; charset=utf-8"
+        assert headers["x-content-type-options"] == "nosniff"
+        imports = re.findall(r'^(?:import|export)\s[^;]*?"\./([\w./]+)";', body.decode(), re.MULTILINE)
+        waiting |= {f"{path.rpartition('/')[0]}/{name}" for name in imports} - seen
+    assert seen == {"/hubbub.js", *(f"/js/{module.name}" for module in MODULES.glob("*.js"))}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
-/** The types of hubbub.js, which imports them in comments only: the module itself is one file. */
+/** The types of hubbub.js, which imports them in comments only. */
 
-import type { ReconnectingWebSocket } from "./hubbub.js";
+import type { Hub, ReconnectingWebSocket, Room } from "./hubbub.js";
 
 /** No token: nothing is added to the URL. */
 export type Token = string | null | undefined;
 
 export interface ReconnectOptions {
   /** Asked before every attempt, for a token to go into the URL's query. Its failure is a failed attempt. */
-  getToken?: () => Token | Promise<Token>;
+  getToken?: () => Token | void | Promise<Token | void>;
   /** Name of the token's query parameter: "token". */
   tokenParam?: string;
   /**
@@ -62,10 +62,24 @@ export interface LinkEnd {
   error?: unknown;
 }
 
+/** What a link uses of the browser's socket. */
+export interface Socket extends Partial<Pick<WebSocket, "protocol" | "extensions" | "bufferedAmount" | "binaryType">> {
+  readyState: number;
+  onopen?: ((event?: any) => unknown) | null;
+  onmessage?: ((event: MessageEvent) => unknown) | null;
+  onerror?: ((event: any) => unknown) | null;
+  onclose?: ((event: any) => unknown) | null;
+  send(data: Sendable): void;
+  close(code?: number, reason?: string): void;
+}
+
+export type SocketMaker = (url: URL, protocols: string[]) => Socket;
+
 /** What a link needs to know: the options with the defaults filled in, and what the constructor resolved. */
-export interface LinkOptions extends Required<Omit<ReconnectOptions, "maxQueueBytes">> {
+export interface LinkOptions extends Required<ReconnectOptions> {
   url: URL;
   protocols: string[];
+  makeSocket: SocketMaker;
 }
 
 /** What a link tells its owner. */
@@ -73,6 +87,37 @@ export interface LinkOwner {
   onopen(): void;
   onmessage(event: MessageEvent): void;
   onend(end: LinkEnd): void;
+}
+
+/** One attempt, and the connection it becomes. */
+export interface Link {
+  /** The browser's socket; null while the token is being fetched. */
+  socket: Socket | null;
+  /** When it opened, as `Date.now()` counts; Infinity until then. */
+  openedAt: number;
+  hasEnded: boolean;
+  /** Whether the browser's socket takes messages. */
+  isOpen(): boolean;
+  /** Never rejects: a failure ends the link. */
+  connect(): Promise<void>;
+  /** Whether the browser's socket took it. */
+  send(data: Sendable): boolean;
+  /** Ends it for the user, who hears of it even if it had ended before. */
+  close(code?: number, reason?: string): void;
+  /** Ends it without waiting for the browser's socket, as if the server had closed it. */
+  drop(code: number, reason: string): void;
+  /** Ends it when it has been silent for too long, else looks again in time. */
+  checkSilence(): void;
+}
+
+/** Items that wait, oldest first. */
+export interface SendQueue<Item> {
+  /** Bytes that wait. */
+  bytes: number;
+  /** Throws a QuotaExceededError, and queues nothing, when it is full. */
+  push(item: Item, size: number): void;
+  /** Hands over all that are taken; the others stay. */
+  drain(take: (item: Item) => unknown): void;
 }
 
 type Listen = <Type extends keyof ReconnectingEventMap>(
@@ -92,3 +137,279 @@ interface Target extends EventTarget, States, Handlers {
 
 /** EventTarget, as the class extends it: with the constants, the handlers, and the types of the events. */
 export type TargetClass = { new (): Target } & States;
+
+/* Hub */
+
+/** What a failed call rejects with. */
+export interface HubError extends Error {
+  name: "HubError";
+  /**
+   * The protocol's: 100 to 1999 of a command, from 3000 of the connection. 0: the connection was lost before
+   * the answer came, and nobody knows whether the server did it.
+   */
+  code: number;
+  /** Whether the same call may succeed later. */
+  temporary: boolean;
+}
+
+export interface HubOptions extends Pick<ReconnectOptions, "minDelay" | "maxDelay" | "factor" | "jitter" | "connectTimeout"> {
+  /**
+   * Asked for a connection token when there is none, when the server says that it has expired, and shortly
+   * before it ends. Its failure is a failed attempt.
+   */
+  getToken?: () => Token | Promise<Token>;
+  /** The first connection token. */
+  token?: Token;
+  /** What the application is told at each connect: anything that JSON can say. */
+  data?: unknown;
+  /** What the client calls itself, at most 16 characters: "hubbub.js". */
+  name?: string;
+  /** Whether it may do without WebSockets where none can be opened: true. */
+  fallback?: boolean;
+  /** Bytes of calls that may wait while there is no connection: 1048576. */
+  maxQueueBytes?: number;
+  /** Calls that may wait while there is no connection: 1000. */
+  maxQueue?: number;
+}
+
+export interface RoomOptions {
+  /** Where to begin: publications after this position are delivered first, if they are kept. */
+  since?: Position;
+  /** Ask for recovery in a room where it is possible, but not forced by the server: false. */
+  recoverable?: boolean;
+  /** Ask for the events `join` and `leave`: false. */
+  joinLeave?: boolean;
+  /** Asked for a subscription token when there is none, when it has expired, and shortly before it ends. */
+  getToken?: (room: string) => Token | Promise<Token>;
+  /** What the application is told at each subscribe: anything that JSON can say. */
+  data?: unknown;
+}
+
+export type HubState = "connecting" | "connected" | "disconnected";
+export type RoomState = "unsubscribed" | "subscribing" | "subscribed";
+
+/** A place in a room's history. */
+export interface Position {
+  epoch: string;
+  offset: number;
+}
+
+/** Who somebody is. */
+export interface ClientInfo {
+  /** The user's id; empty for nobody. */
+  user: string;
+  /** The connection's id. */
+  client: string;
+  /** What others may know of the connection. */
+  conn_info?: any;
+  /** What others may know of it in this room. */
+  chan_info?: any;
+}
+
+export interface Publication {
+  data: any;
+  /** Its place in a room that keeps positions. */
+  offset?: number;
+  /** Who published it, if a client did. */
+  info?: ClientInfo;
+  tags?: Record<string, string>;
+  /** Milliseconds since the Unix epoch, if the server tells. */
+  time?: number;
+}
+
+export interface HistoryOptions {
+  /** Most publications: 100. 0 asks for the position alone. */
+  limit?: number;
+  /** Only what came after; with `reverse`, what came before. */
+  since?: Position;
+  /** Newest first. */
+  reverse?: boolean;
+}
+
+export interface HistoryPage extends Position {
+  publications: Publication[];
+}
+
+export interface Subscribed {
+  /** All that was missed is there: it follows as publications. */
+  recovered: boolean;
+  /** There was something to recover. If `recovered` is false then, read the history. */
+  wasRecovering: boolean;
+  /** Where the room stood; null where nothing can be recovered. */
+  position: Position | null;
+  /** What the application says. */
+  data?: any;
+}
+
+export interface Ended {
+  code: number;
+  reason: string;
+}
+
+export interface HubEventMap {
+  /** The client is known to the server; `data` is what the application says. */
+  connected: CustomEvent<{ client: string; data?: any }>;
+  /** The connection is lost, or an attempt has failed, and another one follows. */
+  connecting: CustomEvent<ReconnectingDetail>;
+  /** It is over. */
+  disconnected: CustomEvent<Ended>;
+  /** A message to this client alone. */
+  message: CustomEvent<{ data: any }>;
+  /** The server has put the client into a room that nobody has asked for. */
+  room: CustomEvent<{ room: Room }>;
+  error: CustomEvent<{ error: unknown }>;
+}
+
+export interface RoomEventMap {
+  publication: CustomEvent<Publication>;
+  join: CustomEvent<ClientInfo>;
+  leave: CustomEvent<ClientInfo>;
+  subscribed: CustomEvent<Subscribed>;
+  unsubscribed: CustomEvent<Ended>;
+  error: CustomEvent<{ error: unknown }>;
+}
+
+interface Listening<Owner, Events> extends Pick<EventTarget, "dispatchEvent"> {
+  addEventListener<Type extends keyof Events>(
+    type: Type,
+    listener: (this: Owner, event: Events[Type]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<Type extends keyof Events>(
+    type: Type,
+    listener: (this: Owner, event: Events[Type]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/** EventTarget, as the classes extend it: with the types of the events. */
+export type HubTarget = { new (): Listening<Hub, HubEventMap> };
+export type RoomTarget = { new (): Listening<Room, RoomEventMap> };
+
+/* The protocol, as far as it is used */
+
+/** How long something is good for: `ttl` seconds, if `expires`. */
+export interface Expiry {
+  expires?: boolean;
+  ttl?: number;
+}
+
+export interface RenewedToken {
+  /** The present one, if any. */
+  value(): Token;
+  /** Whether it has to be asked for. */
+  isMissing(): boolean;
+  /** Has it fetched if there is none. Rejects as the user's function does. */
+  get(): Promise<void>;
+  /** The server does not take it any more. Returns whether there may be another one. */
+  drop(): boolean;
+  /** Renews it when nine tenths of its time are over; without argument it is not needed any more. */
+  keep(expiry?: Expiry): void;
+}
+
+export interface CommandError {
+  code: number;
+  message: string;
+  temporary?: boolean;
+}
+
+export interface SubscribeResult extends Expiry {
+  recoverable?: boolean;
+  epoch?: string;
+  offset?: number;
+  publications?: Publication[];
+  recovered?: boolean;
+  was_recovering?: boolean;
+  data?: any;
+}
+
+export interface ConnectResult extends Expiry {
+  client: string;
+  data?: any;
+  subs?: Record<string, SubscribeResult>;
+  /** Seconds between pings. */
+  ping?: number;
+  pong?: boolean;
+}
+
+export interface Push {
+  channel?: string;
+  pub?: Publication;
+  join?: { info: ClientInfo };
+  leave?: { info: ClientInfo };
+  unsubscribe?: Ended;
+  subscribe?: SubscribeResult;
+  message?: { data: any };
+  disconnect?: Ended;
+  refresh?: Expiry;
+}
+
+export interface Requests {
+  connect: object;
+  subscribe: object;
+  unsubscribe: object;
+  publish: object;
+  history: object;
+  presence: object;
+  presence_stats: object;
+  rpc: object;
+  send: object;
+  refresh: object;
+  sub_refresh: object;
+}
+
+export interface Replies {
+  connect: ConnectResult;
+  subscribe: SubscribeResult;
+  unsubscribe: object;
+  publish: object;
+  history: Partial<HistoryPage>;
+  presence: { presence: Record<string, ClientInfo> };
+  presence_stats: { num_clients: number; num_users: number };
+  rpc: { data?: any };
+  send: object;
+  refresh: Expiry;
+  sub_refresh: Expiry;
+}
+
+export interface Reply {
+  id?: number;
+  error?: CommandError;
+  push?: Push;
+}
+
+/** A command on its way. */
+export interface Command {
+  /** None for one that is not answered. */
+  id: number | undefined;
+  text: string;
+  resolve: (result: any) => void;
+  reject: (error: any) => void;
+  /** Holds it back while its subscription waits for a token. */
+  room?: { isHeld: boolean };
+}
+
+/** What a client asks of the server. */
+export interface Commands {
+  /** Whether the server takes commands now. */
+  isOpen: boolean;
+  /** Sends a command when it is its turn. Rejects with a `HubError`, or with a QuotaExceededError. */
+  ask<Method extends keyof Requests>(
+    method: Method,
+    request: Requests[Method],
+    room?: { isHeld: boolean },
+  ): Promise<Replies[Method]>;
+  /** Sends a command ahead of those. Its answer is handed over before anything that came after it. */
+  askFirst<Method extends keyof Requests>(
+    method: Method,
+    request: Requests[Method],
+    resolve?: (result: Replies[Method]) => void,
+    reject?: (error: HubError) => void,
+  ): void;
+  /** Sends what may go, at the end of this turn: all that is asked in it shares a frame. */
+  flush(): void;
+  /** Hands an answer over. */
+  answer(reply: Reply): void;
+  /** The connection is lost, and with it the answers: for good, if there is an error. */
+  lost(error?: HubError): void;
+}

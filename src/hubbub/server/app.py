@@ -4,9 +4,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import hubbub
-from hubbub import Hub
 from hubbub.server import pages
-from hubbub.server.chat import chat_router
+from hubbub.server.assembly import make_hub
+from hubbub.server.chat import add_chat_rooms, chat_router
 from hubbub.server.settings import Settings
 from hubbub.uvicorn.endpoint import DRAIN
 
@@ -22,10 +22,12 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         ConfigurationError: if a setting cannot work.
     """
-    hub = Hub(settings.broker, origins=settings.origins)
+    hub = make_hub(settings)
+    add_chat_rooms(hub)
     app = FastAPI(title="Hubbub", version=hubbub.__version__, lifespan=hub.lifespan)
     app.include_router(pages.router)
     app.include_router(chat_router(hub))
+    app.router.routes.extend([*hub.routes, *hub.gateway.api_routes(settings.api_key)])
 
     @app.get("/health")
     async def health() -> dict[str, str]:

@@ -1,12 +1,13 @@
 """The pages: plain files, with headers that let a browser run nothing else."""
 
+from collections.abc import Set
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -25,7 +26,7 @@ _TYPES: Final = {
     ".png": "image/png",
 }
 _PAGES: Final = Path(str(files("hubbub.server"))) / "pages"
-_CLIENT: Final = Path(str(files("hubbub"))) / "js" / "hubbub.js"
+_CLIENT: Final = Path(str(files("hubbub"))) / "js"
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,15 +48,26 @@ async def chat() -> FileResponse:
 
 
 @router.api_route("/hubbub.js", methods=["GET", "HEAD"])
-async def client() -> FileResponse:
-    """The browser client."""
-    return _file(_CLIENT)
+async def client() -> Response:
+    """The browser client: its modules are under ``/js``, where the names that they import are."""
+    return Response('export * from "./js/hubbub.js";\n', media_type=_TYPES[".js"], headers=HEADERS)
+
+
+@router.api_route("/js/{name}", methods=["GET", "HEAD"])
+async def module(name: str) -> FileResponse:
+    """A module of the browser client."""
+    return _found(_CLIENT, name, {".js"})
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
 async def static(name: str) -> FileResponse:
-    """A style sheet, script or picture of a page. The name is looked up, never joined to a path."""
-    for path in _PAGES.iterdir():
-        if path.name == name and path.suffix in _TYPES and path.suffix != ".html":
+    """A style sheet, script or picture of a page."""
+    return _found(_PAGES, name, _TYPES.keys() - {".html"})
+
+
+def _found(folder: Path, name: str, suffixes: Set[str]) -> FileResponse:
+    """The name is looked up, never joined to a path."""
+    for path in folder.iterdir():
+        if path.name == name and path.suffix in suffixes:
             return _file(path)
     raise HTTPException(404)

@@ -1,38 +1,195 @@
-"""What the server can be told."""
+"""What the server can be told: each field is a key of ``hubbub.toml``, a variable and an option."""
 
+import ipaddress
 import os
-from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Final, Literal, Self
 
 import msgspec
+from msgspec import Meta
 
-HANDED_ON = "HUBBUB_SERVE_SETTINGS"
+from hubbub.core.history import History
+from hubbub.core.options import Allow, Delta, RoomOptions, RoomSettings
+from hubbub.core.outbox import Overflow
+from hubbub.server.quantities import Bytes, Seconds
+
+HANDED_ON: Final = "HUBBUB_SERVE_SETTINGS"
 """The environment variable in which the command hands its settings to the workers."""
 
+MAX_DRAIN: Final = 25
+"""Longest drain, in seconds: the process ends within 30."""
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+SECRETS: Final = ("secret", "api_key")
+"""The settings whose values are shown to nobody."""
+
+LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+
+
+class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One table ``[rooms."pattern"]``: the options of the rooms whose names fit."""
+
+    history_size: Annotated[int, Meta(ge=1)] | None = None
+    history_ttl: Seconds | None = None
+    history_bytes: Bytes | None = None
+    presence: bool = False
+    join_leave: bool = False
+    force_push_join_leave: bool = False
+    force_recovery: bool = False
+    force_positioning: bool = False
+    cache: bool = False
+    delta: Delta | None = None
+    overflow: Overflow = Overflow.DISCONNECT
+    allow_subscribe: Allow = Allow.TOKEN
+    allow_publish: Allow = Allow.NOBODY
+    allow_history: Allow = Allow.NOBODY
+    allow_presence: Allow = Allow.NOBODY
+
+    def arguments(self) -> RoomSettings:
+        """The same as arguments of `Hub.room`.
+
+        Raises:
+            ConfigurationError: for options that cannot work together.
+        """
+        kept = (self.history_size, self.history_ttl, self.history_bytes)
+        default = History()
+        history = History(
+            self.history_size or default.size,
+            default.ttl if self.history_ttl is None else float(self.history_ttl),
+            default.bytes if self.history_bytes is None else int(self.history_bytes),
+        )
+        settings: RoomSettings = {
+            "history": None if kept == (None, None, None) else history,
+            "overflow": self.overflow,
+            "presence": self.presence,
+            "join_leave": self.join_leave,
+            "force_push_join_leave": self.force_push_join_leave,
+            "force_recovery": self.force_recovery,
+            "force_positioning": self.force_positioning,
+            "cache": self.cache,
+            "delta": self.delta,
+            "allow_subscribe": self.allow_subscribe,
+            "allow_publish": self.allow_publish,
+            "allow_history": self.allow_history,
+            "allow_presence": self.allow_presence,
+        }
+        RoomOptions(**settings)
+        return settings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of ``hubbub serve``."""
 
-    broker: str = "memory://"
-    origins: tuple[str, ...] = ()
-    """Pages that may connect besides the server's own."""
+    host: Annotated[str, Meta(description="Address to bind.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to bind.", ge=0, le=65_535)] = 8_000
+    workers: Annotated[int, Meta(description="How many processes.", ge=1)] = 1
+    drain: Annotated[
+        float,
+        Meta(
+            description="Seconds over which clients are told to reconnect after SIGTERM.", ge=0, le=MAX_DRAIN
+        ),
+    ] = 10.0
+    log_level: Annotated[LogLevel, Meta(description="How much is logged.")] = "info"
+    broker: Annotated[
+        str | None,
+        Meta(description="The broker's URL; else a SQLite file, with several workers a Valkey of their own."),
+    ] = None
+    data: Annotated[Path, Meta(description="The folder for what is kept. It is made where it is needed.")] = (
+        Path("hubbub-data")
+    )
+    origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="A page's origin that may connect besides this server's own, like https://app.example.com."
+        ),
+    ] = ()
+    secret: Annotated[
+        tuple[str, ...],
+        Meta(description="Signs tokens, 32 bytes or more. The first of several signs, all are accepted."),
+    ] = ()
+    api_key: Annotated[
+        tuple[str, ...], Meta(description="Lets a program use the HTTP API, 32 bytes or more.")
+    ] = ()
+    token_audience: Annotated[str | None, Meta(description="The aud that tokens have to have.")] = None
+    token_issuer: Annotated[str | None, Meta(description="The iss that tokens have to have.")] = None
+    jwks: Annotated[
+        tuple[str, ...], Meta(description="Address of a key set that signs tokens, in place of a secret.")
+    ] = ()
+    jwks_algorithms: Annotated[
+        tuple[str, ...], Meta(description="What those keys sign with, all of one family.", min_length=1)
+    ] = ("RS256",)
+    anonymous: Annotated[bool, Meta(description="Let clients in that show no token.")] = False
+    personal_room: Annotated[str | None, Meta(description="Each user's own room, like user:{id}.")] = None
+    ssl_certfile: Annotated[Path | None, Meta(description="For https: and wss: the certificate, PEM.")] = None
+    ssl_keyfile: Annotated[Path | None, Meta(description="For https: and wss: the key, PEM.")] = None
+    rooms: Annotated[
+        dict[str, RoomTable], Meta(description="Options of rooms, by the pattern of their names.")
+    ] = {}
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def effective_broker(self) -> str:
+        """The broker's URL, also where none was given: then it keeps what it is told in the folder `data`.
+
+        One process has a SQLite file. Several have a Valkey of their own, which the first of them starts.
+        """
+        if self.broker is not None:
+            return self.broker
+        folder = self.data.absolute().as_posix()
+        return f"sqlite:///{folder}/hubbub.db" if self.workers == 1 else f"embedded://{folder}/valkey"
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether all is gone with the process, so that there is no need of a folder."""
+        return self.effective_broker.startswith("memory:")
+
+    @property
+    def missing_secrets(self) -> list[str]:
+        """Which of `SECRETS` nobody has given. With key sets there is no need of a secret for tokens."""
+        return [name for name in SECRETS if not getattr(self, name) and not (name == "secret" and self.jwks)]
 
     @classmethod
     def handed_on(cls) -> Self:
-        """The settings that the command was started with."""
-        return msgspec.json.decode(os.environ[HANDED_ON], type=cls)
+        """The settings that the command was started with. Processes that this one starts do not see them."""
+        return msgspec.json.decode(os.environ.pop(HANDED_ON), type=cls, dec_hook=read_value)
 
     def hand_on(self) -> None:
         """Leave the settings for the processes that this one starts."""
-        os.environ[HANDED_ON] = msgspec.json.encode(asdict(self)).decode()
+        os.environ[HANDED_ON] = msgspec.json.encode(self, enc_hook=plain_value).decode()
 
 
-def default_broker(data: Path, workers: int) -> str:
-    """The broker for a server that was given none: it keeps what it is told in the folder `data`.
+def read_value(kind: type, value: object) -> object:
+    """Make a time, a size or a path of a plain value: the hook of `msgspec` for decoding.
 
-    One process has a SQLite file. Several have a Valkey of their own, which the first of them starts.
+    Raises:
+        ValueError: if it is none.
     """
-    folder = data.absolute().as_posix()
-    return f"sqlite:///{folder}/hubbub.db" if workers == 1 else f"embedded://{folder}/valkey"
+    if kind in (Seconds, Bytes):
+        amount: Seconds | Bytes = kind.parse(value)
+        if amount <= 0:
+            raise ValueError("expected more than 0")
+        return amount
+    if kind is Path and isinstance(value, str | Path) and str(value):
+        return Path(value)
+    raise ValueError("expected the path of a file or folder")
+
+
+def plain_value(value: object) -> object:
+    """The other way round: the hook of `msgspec` for encoding."""
+    match value:
+        case Bytes():
+            return int(value)
+        case Seconds():
+            return float(value)
+        case Enum():
+            return value.value
+    return str(value)

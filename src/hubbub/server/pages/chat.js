@@ -1,13 +1,14 @@
-/** The chat page: one room at a time, over one ReconnectingWebSocket. */
+/** The chat page: one room at a time. */
 
-import { ReconnectingWebSocket } from "/hubbub.js";
+import { Hub } from "/hubbub.js";
 import { ConnectionState } from "./connection_state.js";
 import { Conversation } from "./conversation.js";
-import { Directory } from "./directory.js";
+import { Directory, nameOf } from "./directory.js";
 
 const byId = (/** @type {string} */ id) => document.getElementById(id);
 
 const NAME_KEY = "hubbub.name";
+const SHOWN = 200;
 const app = document.querySelector(".app");
 const welcome = byId("welcome");
 const welcomeForm = byId("welcome-form");
@@ -16,10 +17,16 @@ const box = composer.elements.text;
 
 const conversation = new Conversation();
 const directory = new Directory();
-const state = new ConnectionState(() => (isOver() ? enter() : socket.retryNow()));
+const state = new ConnectionState(() => (isOver() ? enter() : hub.retryNow()));
 
-/** @type {ReconnectingWebSocket | undefined} The connection to the present room. */
-let socket;
+/** @type {Hub | undefined} The connection of the present room. */
+let hub;
+/** @type {import("/hubbub.js").Room | undefined} The present room. */
+let talk;
+/** The ids that this page's connections have had. */
+const ids = new Set();
+/** Whether what comes is said just now, and not told again after a reconnect. */
+let live = true;
 let name = recallName();
 let room = "";
 /** Messages that came while the page was hidden. */
@@ -57,61 +64,98 @@ function roomInAddress() {
 }
 
 function isOver() {
-  return !socket || socket.readyState === socket.CLOSED;
+  return !hub || hub.state === "disconnected";
 }
 
 /** Leaves the present room, if any, and enters the one in the address. */
 function enter() {
   if (!name) return welcome.showModal();
-  socket?.close(1000);
-  conversation.lost(true);
+  hub?.close();
   if (room !== roomInAddress()) conversation.clear();
   room = roomInAddress();
   byId("room-name").textContent = room;
   byId("my-name").textContent = name;
-  const query = new URLSearchParams({ username: name });
-  socket = new ReconnectingWebSocket(`/chat/${encodeURIComponent(room)}?${query}`, [], { heartbeat: true });
-  listen(socket);
-  state.watch(socket);
-  directory.show(room, name);
+  hub = new Hub("/connection/websocket");
+  talk = hub.room(`chat:${room}`, { data: { name }, joinLeave: true });
+  listen(hub, talk);
+  state.begin();
+  directory.show(talk, room, name);
   showTitle();
 }
 
-/** Hears a connection for as long as it is the present one. */
-function listen(connection) {
-  const on = (type, listener) =>
-    connection.addEventListener(type, (event) => connection === socket && listener(event));
-  on("message", ({ data }) => receive(JSON.parse(data)));
-  on("open", () => {
-    conversation.sentQueued();
-    directory.refresh();
+/** Hears a connection and its room for as long as they are the present ones. */
+function listen(connection, here) {
+  const on = (target, type, listener) =>
+    target.addEventListener(type, ({ detail }) => connection === hub && listener(detail));
+  on(connection, "connected", ({ client }) => {
+    ids.add(client);
+    if (here.state === "unsubscribed") begin(here);
   });
-  on("close", ({ code }) => {
-    conversation.lost(isOver());
-    if (isOver()) state.over(code);
+  on(connection, "connecting", ({ at }) => state.waiting(at));
+  on(connection, "disconnected", ({ code }) => state.over(code));
+  on(here, "subscribed", arrived);
+  on(here, "publication", receive);
+  on(here, "join", (info) => notice(`${nameOf(info)} joined`));
+  on(here, "leave", (info) => notice(`${nameOf(info)} left`));
+  on(here, "unsubscribed", ({ code, reason }) => {
+    if (code === 0) return; // it is begun anew
+    state.refused = reason;
+    hub.close();
   });
 }
 
-/** One message of the server: a refusal, a notice, or what somebody said. */
-function receive(message) {
-  if (message.type === "error") {
-    state.refused = String(message.msg);
+/** Shows what the room remembers, and comes in just after that: nothing is missed, nothing comes twice. */
+async function begin(here) {
+  const page = await here.history({ limit: SHOWN, reverse: true }).catch(() => null);
+  if (here !== talk || hub.state !== "connected") return;
+  if (page) {
+    conversation.clear(true);
+    live = false;
+    page.publications.reverse().forEach(receive);
+    live = true;
+  }
+  here.subscribe({ since: page });
+}
+
+/** The page is in the room. */
+function arrived({ recovered, wasRecovering }) {
+  if (wasRecovering && !recovered) { // away for too long
+    talk.unsubscribe();
+    begin(talk);
     return;
   }
-  if (message.from === "system") {
-    conversation.notice(message.text);
-    directory.refreshSoon();
-    return;
-  }
-  conversation.say(message.from, message.text, message.from === name);
-  if (document.hidden) unseen += 1;
+  live = false; // what was missed comes next, at once
+  queueMicrotask(() => (live = true));
+  state.good();
+  conversation.sentQueued();
+  directory.refresh();
+}
+
+function notice(text) {
+  conversation.notice(text);
+  directory.refreshSoon();
+}
+
+/** What somebody said. */
+function receive({ data, info, time }) {
+  const [from, text] = [data?.from, data?.text].map((value) => String(value ?? ""));
+  const date = time ? new Date(time) : live ? new Date() : null;
+  conversation.say({ from, text, date, mine: from === name, isEcho: ids.has(info?.client) });
+  if (document.hidden && live) unseen += 1;
   showTitle();
 }
 
-function send(text) {
-  const queued = socket.readyState !== socket.OPEN;
-  socket.send(text);
-  conversation.addPending(text, queued);
+async function send(text) {
+  const sending = talk.publish({ text });
+  const item = conversation.addPending(text, talk.state !== "subscribed");
+  try {
+    await sending;
+  } catch (error) {
+    if (error.name !== "QuotaExceededError") return conversation.failed(item, error);
+    item.remove();
+    box.value ||= text;
+    state.remind("No more messages can wait.");
+  }
 }
 
 function showTitle() {
@@ -127,13 +171,9 @@ composer.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!box.value.trim()) return;
   if (isOver()) return state.remind();
-  try {
-    send(box.value.trim());
-    box.value = "";
-    fitBox();
-  } catch (error) {
-    state.remind(error.name === "QuotaExceededError" ? "No more messages can wait." : error.message);
-  }
+  send(box.value.trim());
+  box.value = "";
+  fitBox();
 });
 
 /** Enter sends, Shift+Enter breaks the line; while an input method composes, Enter belongs to it. */

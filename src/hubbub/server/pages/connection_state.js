@@ -17,14 +17,12 @@ export class ConnectionState {
     this.#retry.addEventListener("click", onretry);
   }
 
-  /** Follows a connection from its beginning. @param {import("/hubbub.js").ReconnectingWebSocket} socket */
-  watch(socket) {
+  /** Another connection begins. */
+  begin() {
     this.refused = "";
     this.#say("wait", "Connecting");
     this.#trouble.hidden = true;
     clearInterval(this.#ticker);
-    socket.addEventListener("open", () => this.#open());
-    socket.addEventListener("reconnecting", ({ detail }) => this.#waiting(detail.at));
   }
 
   /** It is over: only the user begins again. @param {number} code */
@@ -42,14 +40,15 @@ export class ConnectionState {
     this.#retry.focus();
   }
 
-  #open() {
+  /** The page has the room. */
+  good() {
     clearInterval(this.#ticker);
     this.#say("good", "Connected");
     this.#trouble.hidden = true;
   }
 
-  /** @param {number} at time of the next try */
-  #waiting(at) {
+  /** It is away for now. @param {number} at time of the next try */
+  waiting(at) {
     const left = () => Math.max(0, Math.ceil((at - Date.now()) / 1000));
     const tick = () => {
       this.#countdown.textContent = left() > 0 ? `Next try in ${left()} s.` : "Trying now.";

@@ -18,7 +18,9 @@ export function paintAvatar(element, name) {
   element.classList.add(`hue-${sum}`);
 }
 
+/** @param {HTMLTimeElement} element @param {Date | null} date null where nobody knows */
 function showTime(element, date) {
+  if (!date) return;
   element.dateTime = date.toISOString();
   element.textContent = clock.format(date);
 }
@@ -41,26 +43,28 @@ export class Conversation {
     });
   }
 
-  clear() {
+  /** Another room, or the same one from the beginning. @param {boolean} keepPending own messages stay */
+  clear(keepPending = false) {
     this.#log.replaceChildren();
-    this.#pending.replaceChildren();
+    if (!keepPending) this.#pending.replaceChildren();
     this.#newest.hidden = true;
     this.#last = { from: "", at: 0 };
   }
 
-  /** Somebody said something. If it is the echo of an own message, that is not pending any more. */
-  say(from, text, mine) {
-    const now = new Date();
+  /** Somebody said something.
+   *  @param {{ from: string, text: string, date: Date | null, mine: boolean, isEcho: boolean }} message
+   *  `isEcho`: it was said on this page, and is not pending any more */
+  say({ from, text, date, mine, isEcho }) {
+    const at = date?.getTime() ?? this.#last.at;
     const item = fromTemplate("message-template");
     item.classList.toggle("mine", mine);
-    item.classList.toggle("grouped", this.#last.from === from && now - this.#last.at < GROUP_MS);
+    item.classList.toggle("grouped", this.#last.from === from && at - this.#last.at < GROUP_MS);
     paintAvatar(item.querySelector(".avatar"), from);
     item.querySelector(".from").textContent = from;
     item.querySelector(".text").textContent = text;
-    showTime(item.querySelector("time"), now);
-    const isEcho = mine && this.#confirm(text);
-    this.#last = { from, at: now };
-    this.#append(item, isEcho);
+    showTime(item.querySelector("time"), date);
+    this.#last = { from, at };
+    this.#append(item, isEcho && this.#confirm(text));
   }
 
   notice(text) {
@@ -71,7 +75,8 @@ export class Conversation {
     this.#append(item, false);
   }
 
-  /** Shows an own message until the server has sent it back. @param {boolean} queued there is no connection yet */
+  /** Shows an own message until the server has sent it back.
+   *  @param {boolean} queued there is no connection yet @returns {HTMLElement} */
   addPending(text, queued) {
     const item = fromTemplate("pending-template");
     item.querySelector(".text").textContent = text;
@@ -82,6 +87,14 @@ export class Conversation {
     this.#mark(item, queued ? "queued" : "sent");
     this.#pending.append(item);
     this.#scrollDown();
+    return item;
+  }
+
+  /** An own message did not arrive, or nobody knows.
+   *  @param {HTMLElement} item @param {{ code?: number, message: string }} error */
+  failed(item, error) {
+    if (error.code === 0) this.#mark(item, "doubtful");
+    else this.#mark(item, "failed", `Not sent: ${error.message}`);
   }
 
   /** The connection is back: what was queued goes out. */
@@ -89,18 +102,12 @@ export class Conversation {
     for (const item of this.#pending.querySelectorAll(".queued")) this.#mark(item, "sent");
   }
 
-  /** The connection is lost: nobody knows what became of the messages sent. @param {boolean} over for good */
-  lost(over) {
-    const doubtful = over ? ".sent, .queued" : ".sent";
-    for (const item of this.#pending.querySelectorAll(doubtful)) this.#mark(item, "doubtful");
-  }
-
-  #mark(item, mark) {
+  #mark(item, mark, note) {
     const notes = { queued: "Waiting for the connection", sent: "Sending", doubtful: "Not confirmed" };
-    item.classList.remove("queued", "sent", "doubtful");
+    item.classList.remove("queued", "sent", "doubtful", "failed");
     item.classList.add(mark);
-    item.querySelector(".note span").textContent = notes[mark];
-    item.querySelector("button").hidden = mark !== "doubtful";
+    item.querySelector(".note span").textContent = note ?? notes[mark];
+    item.querySelector("button").hidden = mark === "queued" || mark === "sent";
   }
 
   #confirm(text) {

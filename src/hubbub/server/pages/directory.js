@@ -1,14 +1,21 @@
-/** Who is where: the rooms and the members of the present one, asked over HTTP. */
+/** Who is where: the rooms, asked over HTTP, and the members of the present one, asked in it. */
 
 import { fromTemplate, paintAvatar } from "./conversation.js";
 
 const EVERY_MS = 15_000;
 const SOON_MS = 200;
 
+/** What somebody is called. @param {import("/hubbub.js").ClientInfo} info */
+export function nameOf({ conn_info: info }) {
+  return String(info?.name ?? "somebody");
+}
+
 export class Directory {
   #rooms = document.getElementById("rooms");
   #members = document.getElementById("members");
   #count = document.getElementById("member-count");
+  /** @type {import("/hubbub.js").Room | undefined} The present room. */
+  #talk;
   #room = "";
   #name = "";
   /** What is on the page, as JSON: it is only drawn again when it has changed. */
@@ -20,12 +27,12 @@ export class Directory {
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
   }
 
-  /** The user is in this room now, under this name. */
-  show(room, name) {
+  /** The user wants to be in this room now, under this name. */
+  show(talk, room, name) {
+    this.#talk = talk;
     if (room !== this.#room) this.#draw({ rooms: this.#knownRooms(), members: [] }, room, name);
     this.#room = room;
     this.#name = name;
-    this.refresh();
   }
 
   /** Many come and go at once after a restart: one question is enough. */
@@ -36,15 +43,12 @@ export class Directory {
 
   /** Asks the server. Without an answer the page keeps what it shows. */
   async refresh() {
-    const room = this.#room;
-    if (!room) return;
+    const talk = this.#talk;
+    if (talk?.state !== "subscribed") return;
     try {
-      const ask = async (path) => (await fetch(path)).json();
-      const [{ rooms }, { members }] = await Promise.all([
-        ask("/chat/rooms"),
-        ask(`/chat/rooms/${encodeURIComponent(room)}`),
-      ]);
-      if (room === this.#room) this.#draw({ rooms, members }, room, this.#name);
+      const [{ rooms }, present] = await Promise.all([(await fetch("/chat/rooms")).json(), talk.presence()]);
+      const members = [...new Set(present.map(nameOf))].sort();
+      if (talk === this.#talk) this.#draw({ rooms, members }, this.#room, this.#name);
     } catch {
       // the connection's state says it already
     }

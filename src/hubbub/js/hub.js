@@ -1,0 +1,175 @@
+/** The client of a hub: one connection, any number of rooms, over the Centrifuge protocol as JSON. */
+
+import { emit, failure, makeCommands } from "./commands.js";
+import { ReconnectingWebSocket } from "./reconnecting.js";
+import { Room } from "./room.js";
+import { eventStream } from "./sse.js";
+import { renewedToken } from "./token.js";
+
+/** @import { ConnectResult, HubError, HubOptions, HubState, HubTarget, LinkEnd, Push } from "./types.d.ts" */
+/** @import { RoomOptions } from "./types.d.ts" */
+
+const TOKEN_EXPIRED = 109;
+const EXPIRED = 3005;
+/** Ends a link so that the next attempt is made at once, or after a delay (`ReconnectingWebSocket`). */
+const [AT_ONCE, LATER] = [4401, 1013];
+/** Silence after a ping that was due, in seconds: then the link is dead. */
+const PATIENCE = 10;
+
+const Target = /** @type {HubTarget} */ (EventTarget);
+
+/** A connection to a hub, from its making until `close()`; it comes back by itself. */
+export class Hub extends Target {
+  /** @type {HubState} "connecting", "connected", or "disconnected" for good. */
+  state = "connecting";
+  /** The id of the present connection, as others see it; empty before the first. */
+  client = "";
+  #options;
+  #token;
+  #commands;
+  #socket;
+  /** @type {Map<string, Room>} By name. */
+  #rooms = new Map();
+  /** Whether the server wants its pings answered. */
+  #pong = false;
+  /** WebSockets that were tried; NaN once one has opened. Every third attempt is made without. */
+  #tried = 0;
+  /** @type {HubError | undefined} Why the server does not let it in. */
+  #refusal;
+
+  /** @param {string | URL} url Of the endpoint, like "/connection/websocket". @param {HubOptions} [options]
+   *  @throws {DOMException} SyntaxError for a bad URL. */
+  constructor(url, options = {}) {
+    super();
+    const { connectTimeout = 10_000, maxQueueBytes = 1 << 20, maxQueue = 1000 } = options;
+    const fail = (/** @type {unknown} */ error) => emit(this, "error", { error });
+    this.#options = options;
+    this.#token = renewedToken(options.getToken, options.token, (token) => this.#commands.askFirst(
+      "refresh", { token }, (result) => this.#token.keep(result), fail,
+    ), fail);
+    // Nothing waits in the socket: this class knows better what may be sent after a reconnect.
+    const plain = { ...options, maxQueueBytes: 0, getToken: () => this.#token.get() };
+    const socket = new ReconnectingWebSocket(url, [], plain, (target) => this.#makeSocket(target));
+    this.#socket = socket;
+    this.#commands = makeCommands((frame) => socket.send(frame), maxQueueBytes, maxQueue);
+    socket.onopen = () => this.#opened(connectTimeout);
+    socket.onmessage = ({ data }) => this.#received(data);
+    socket.onerror = (/** @type {any} */ { error }) => error && fail(error);
+    socket.onclose = (end) => this.#closed(end);
+    socket.onreconnecting = ({ detail }) => emit(this, "connecting", detail);
+  }
+
+  /** The room of that name, always the same object. @param {string} name @param {RoomOptions} [options] */
+  room(name, options = {}) {
+    const room = this.#rooms.get(name) ?? new Room(name, options, this.#commands);
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  /** Calls a method of the application; resolves with what it returns.
+   *  @param {string} method @param {unknown} [data] */
+  async rpc(method, data) { return (await this.#commands.ask("rpc", { method, data })).data; }
+
+  /** Sends a message that is not answered; resolves when it is on its way. @param {unknown} data */
+  send(data) { return this.#commands.ask("send", { data }); }
+
+  /** Ends a wait with an attempt at once. */
+  retryNow() { this.#socket.retryNow(); }
+
+  /** Ends the connection, or the attempts, for good. */
+  close() { this.#socket.close(1000); }
+
+  /** @param {URL} url */
+  #makeSocket(url) {
+    if (this.#options.fallback !== false && this.#tried++ % 3 === 2) return eventStream(url);
+    const socket = new WebSocket(url);
+    socket.addEventListener("open", () => (this.#tried = NaN));
+    return socket;
+  }
+
+  /** @param {number} patience in ms */
+  #opened(patience) {
+    const { data, name = "hubbub.js" } = this.#options;
+    const held = [...this.#rooms.values()].filter(({ isServerSide, position }) => isServerSide && position);
+    const subs = Object.fromEntries(held.map(({ name, position }) => [name, { recover: true, ...position }]));
+    this.#socket.watchdog = patience;
+    this.#commands.askFirst(
+      "connect",
+      { token: this.#token.value(), data, name, subs },
+      (result) => this.#connected(result),
+      (error) => this.#refused(error),
+    );
+  }
+
+  /** @param {string} frame */
+  #received(frame) {
+    try {
+      for (const line of frame.split("\n")) {
+        const reply = JSON.parse(line);
+        if (reply.id) this.#commands.answer(reply);
+        else if (reply.push) this.#pushed(reply.push);
+        else if (this.#pong) this.#socket.send("{}");
+      }
+    } catch (error) {
+      this.#socket.drop(LATER, `${error}`);
+    }
+  }
+
+  /** @param {Push} push */
+  #pushed(push) {
+    const { channel = "", message, disconnect, refresh } = push;
+    if (message) emit(this, "message", message);
+    else if (refresh) this.#token.keep(refresh);
+    else if (disconnect) this.#socket.drop(disconnect.code, disconnect.reason);
+    else this.#heardOf(channel).hear(push);
+  }
+
+  /** A room; the user is told of one that nobody has asked for. @param {string} name */
+  #heardOf(name) {
+    const isNew = !this.#rooms.has(name);
+    const room = this.room(name);
+    if (isNew) emit(this, "room", { room });
+    return room;
+  }
+
+  /** @param {ConnectResult} result */
+  #connected(result) {
+    const { client, data, subs = {}, ping, pong = false } = result;
+    this.client = client;
+    this.state = "connected";
+    this.#pong = pong;
+    this.#socket.watchdog = ping ? (ping + PATIENCE) * 1000 : 0;
+    this.#token.keep(result);
+    emit(this, "connected", { client, data });
+    this.#commands.isOpen = true;
+    for (const name in subs) this.#heardOf(name).accept(subs[name], true);
+    for (const room of this.#rooms.values()) {
+      if (room.isServerSide && !subs[room.name]) room.end(2000, "server unsubscribe");
+      void room.enter();
+    }
+    this.#commands.flush();
+  }
+
+  /** @param {HubError} error */
+  #refused(error) {
+    const { code, message, temporary } = error;
+    if (!code) return; // lost
+    emit(this, "error", { error });
+    if (code === TOKEN_EXPIRED && this.#token.drop()) return this.#socket.drop(AT_ONCE, message);
+    if (temporary || code < 100) return this.#socket.drop(LATER, message);
+    this.#refusal = error;
+    this.close();
+  }
+
+  /** @param {LinkEnd} end */
+  #closed({ code, reason }) {
+    const isOver = this.#socket.readyState === ReconnectingWebSocket.CLOSED;
+    const why = this.#refusal ?? failure({ code, message: reason });
+    if (code === EXPIRED) this.#token.drop();
+    this.#token.keep();
+    this.state = isOver ? "disconnected" : "connecting";
+    for (const room of this.#rooms.values()) isOver ? room.end(why.code, why.message) : room.lost();
+    this.#commands.lost(isOver ? why : undefined);
+    if (isOver) emit(this, "disconnected", { code: why.code, reason: why.message });
+  }
+}

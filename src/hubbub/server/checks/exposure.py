@@ -1,0 +1,126 @@
+"""Who can reach the server, and what keeps out whoever should stay out."""
+
+import ssl
+from collections.abc import Iterator
+from os import environ
+from typing import Final
+from urllib.parse import urlsplit
+
+from hubbub.core.options import Allow
+from hubbub.server.checks.findings import Finding, error, ok, warn
+from hubbub.server.configuration import Configuration
+from hubbub.server.own_secrets import readable_by_others, secrets_file
+from hubbub.server.settings import SECRETS
+
+FORWARDED: Final = "FORWARDED_ALLOW_IPS"
+"""uvicorn's environment variable: which proxies it believes X-Forwarded-For and X-Forwarded-Proto."""
+
+FEWEST_CHARACTERS: Final = 10
+"""Different characters in a secret that somebody has not made up."""
+
+_OPENSSL: Final = "`openssl rand -base64 32` makes one"
+
+
+def check_secrets(configuration: Configuration) -> Iterator[Finding]:
+    """There, long enough, not guessed, and not readable by others."""
+    settings = configuration.settings
+    for name in settings.missing_secrets:
+        if settings.local:
+            place = "this run only" if settings.keeps_nothing else str(secrets_file(settings))
+            yield ok(name, f"the server makes its own, for {place}")
+        else:
+            mend = f"set HUBBUB_{name.upper()} or {name} in hubbub.toml; {_OPENSSL}"
+            yield error(name, f"missing, and others can reach {settings.host}", mend)
+    for name in SECRETS:
+        values: tuple[str, ...] = getattr(settings, name)
+        if any(len(set(value)) < FEWEST_CHARACTERS for value in values):
+            yield error(name, f"one can be guessed ({configuration.place(name)})", _OPENSSL)
+        elif values:
+            yield ok(name, f"{len(values)}, from {configuration.sources[name]}")
+    if set(settings.secret) & set(settings.api_key):
+        yield error("api_key", "the same as secret: who has one has both", f"make another one; {_OPENSSL}")
+    yield from _files(configuration)
+
+
+def _files(configuration: Configuration) -> Iterator[Finding]:
+    settings = configuration.settings
+    kept = secrets_file(settings)
+    if settings.local and readable_by_others(kept):
+        yield error("secrets", f"others can read {kept}", f"`chmod 600 {kept}`")
+    file = configuration.file
+    in_file = file is not None and str(file) in (configuration.sources[name] for name in SECRETS)
+    if file is not None and in_file and readable_by_others(file):
+        yield warn(
+            "secrets", f"others can read {file}, which has some", f"`chmod 600 {file}`, or HUBBUB_SECRET"
+        )
+
+
+def check_origins(configuration: Configuration) -> Iterator[Finding]:
+    """Which pages may connect."""
+    origins = configuration.settings.origins
+    place = configuration.place("origins")
+    if "*" in origins:
+        yield error("origins", "every page of the web may connect as its visitor", f"name yours ({place})")
+        return
+    plain = [one for one in origins if one.startswith("http://") and not _on_this_machine(one)]
+    if plain:
+        yield warn(
+            "origins",
+            f"{plain[0]} comes without TLS: anybody on its way can change the page",
+            f"https ({place})",
+        )
+    yield ok("origins", f"this server's own{', and ' if origins else ''}{', '.join(origins)}")
+
+
+def _on_this_machine(origin: str) -> bool:
+    return urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def check_tls(configuration: Configuration) -> Iterator[Finding]:
+    """The certificate, where there is one."""
+    settings = configuration.settings
+    if settings.ssl_certfile is None or settings.ssl_keyfile is None:
+        return
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, lambda: "")
+    except (OSError, ValueError) as failure:  # an SSLError is an OSError
+        said = f"{settings.ssl_certfile} and {settings.ssl_keyfile}: {failure.args[-1]}"
+        yield error(
+            "tls", said, f"give a certificate and its key, PEM ({configuration.place('ssl_certfile')})"
+        )
+    else:
+        yield ok("tls", str(settings.ssl_certfile))
+
+
+def check_proxy(configuration: Configuration) -> Iterator[Finding]:
+    """Whose word about a client's address counts."""
+    settings = configuration.settings
+    trusted = [one.strip() for one in environ.get(FORWARDED, "").split(",") if one.strip()]
+    if "*" in trusted and not settings.local:
+        said = f"{FORWARDED}=* believes everybody about their address"
+        yield error("proxy", said, "name the addresses of the proxies")
+    elif not settings.local and not trusted and settings.ssl_certfile is None:
+        yield warn(
+            "proxy",
+            f"{settings.host} without TLS, and no proxy is trusted: tokens go in the clear",
+            f"give ssl_certfile and ssl_keyfile, or put a proxy before it and its address into {FORWARDED}",
+        )
+    else:
+        yield ok("proxy", f"believed: {', '.join(trusted) or '127.0.0.1 and ::1'}")
+
+
+def check_rooms(configuration: Configuration) -> Iterator[Finding]:
+    """Rooms in which everybody may speak."""
+    settings = configuration.settings
+    for pattern, table in settings.rooms.items():
+        everybody = table.allow_publish is Allow.ANYONE or (
+            table.allow_publish is Allow.SUBSCRIBER and table.allow_subscribe is Allow.ANYONE
+        )
+        if everybody and settings.anonymous:
+            yield warn(
+                "rooms",
+                f"whoever reaches the server may publish in {pattern}",
+                f'allow_publish = "user" ({configuration.place("rooms")})',
+            )
+    yield ok("rooms", f"{len(settings.rooms)} patterns")

@@ -1,0 +1,134 @@
+"""The machine: packages, open files, folders, the port, processors."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from hubbub.server.checks.findings import Finding, error, ok, warn
+from hubbub.server.configuration import Configuration
+from hubbub.server.settings import Settings
+
+UVICORN: Final = (0, 53)
+"""The first release whose WebSockets wait for a slow reader; 0.50 to 0.52 fill the memory."""
+
+RESERVED_FILES: Final = 200
+"""Files that are no client's: the listener, the broker, logs, databases of the application."""
+
+FEW_FILES: Final = 1_024
+MANY_FILES: Final = 10_000 + RESERVED_FILES
+
+
+def check_packages() -> Iterator[Finding]:
+    """uvicorn, and what makes it fast."""
+    try:
+        found = version("uvicorn")
+    except PackageNotFoundError:
+        found = "0"
+    if _release(found) < UVICORN:
+        wanted = ".".join(map(str, UVICORN))
+        yield error(
+            "uvicorn",
+            f"{found} does not wait for slow readers, who fill the memory",
+            f'pip install "uvicorn>={wanted}"',
+        )
+    else:
+        yield ok("uvicorn", found)
+    needed = ["httptools"] if os.name == "nt" else ["uvloop", "httptools"]
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        yield warn(
+            "packages", f"without {' and '.join(missing)} it is slower", f"pip install {' '.join(missing)}"
+        )
+
+
+def check_open_files(settings: Settings) -> Iterator[Finding]:
+    """Each client is an open file."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY or limit >= MANY_FILES:
+        yield ok("open files", "no limit" if limit == resource.RLIM_INFINITY else f"{limit} for each process")
+        return
+    grave = limit < FEW_FILES and not settings.local
+    yield (error if grave else warn)(
+        "open files",
+        f"{limit} for each process: room for about {max(0, limit - RESERVED_FILES)} clients",
+        "`ulimit -n 65536`, or LimitNOFILE=65536 in a systemd unit",
+    )
+
+
+def check_data_folder(configuration: Configuration) -> Iterator[Finding]:
+    """Where the SQLite file and the server's own secrets are kept."""
+    settings = configuration.settings
+    if settings.broker is not None and not (
+        settings.local and settings.missing_secrets and not settings.keeps_nothing
+    ):
+        return
+    folder = settings.data.absolute()
+    place = configuration.place("data")
+    if folder.exists() and not folder.is_dir():
+        yield error("data folder", f"{folder} is no folder", f"name another one ({place})")
+        return
+    nearest = next(one for one in (folder, *folder.parents) if one.exists())
+    if not _writable(nearest):
+        yield error(
+            "data folder", f"{nearest} cannot be written", f"change its owner, or name another one ({place})"
+        )
+    else:
+        yield ok("data folder", f"{folder} can be written" if nearest == folder else f"{folder} will be made")
+
+
+def check_port(configuration: Configuration) -> Iterator[Finding]:
+    """Whether the server can listen."""
+    host, port = configuration.settings.host, configuration.settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as failure:
+        if failure.errno == errno.EADDRINUSE:
+            yield warn(
+                "port",
+                f"{port} is in use",
+                f"if not by this server, choose another ({configuration.place('port')})",
+            )
+        else:
+            said = f"cannot listen on {host} port {port}: {failure.strerror}"
+            yield error("port", said, f"give an address of this machine ({configuration.place('host')})")
+    else:
+        yield ok("port", f"{host} port {port} is free")
+
+
+def check_workers(configuration: Configuration) -> Iterator[Finding]:
+    """Whether several processes can work together, and have something to run on."""
+    settings = configuration.settings
+    place = configuration.place("workers")
+    if settings.workers == 1:
+        return
+    scheme = settings.effective_broker.partition(":")[0]
+    if scheme in ("memory", "sqlite"):
+        yield error(
+            "workers",
+            f"{settings.workers} with {scheme}://, which is for one process",
+            f"have one worker, leave the broker out, or name one for many ({configuration.place('broker')})",
+        )
+    processors = os.cpu_count() or 1
+    if settings.workers > processors:
+        yield warn(
+            "workers", f"{settings.workers} on {processors} processors", f"have no more than that ({place})"
+        )
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) if part.isdigit() else 0 for part in text.split(".")[:2])
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)

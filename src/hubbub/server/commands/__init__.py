@@ -1,0 +1,1 @@
+"""The subcommands of ``hubbub``, one file each."""

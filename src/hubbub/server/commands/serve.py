@@ -1,0 +1,89 @@
+"""``hubbub serve``: the ready server."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+import hubbub
+from hubbub.server.commands.launch import launch
+from hubbub.server.commands.options import read_configuration, serving, told
+from hubbub.server.configuration import Configuration
+from hubbub.server.own_secrets import THIS_RUN, secrets_file, with_own_secrets
+from hubbub.server.printed_settings import printed
+from hubbub.server.settings import SECRETS, Settings
+from hubbub.uvicorn.runner import RunOptions
+
+PAGES = (("home", "/"), ("chat", "/chat"), ("API docs", "/docs"), ("health", "/health"))
+
+
+@click.command()
+@serving
+@click.option(
+    "--print-config", is_flag=True, help="Print the effective configuration, without secrets, and end."
+)
+def serve(file: Path | None, print_config: bool, **options: object) -> None:
+    """Start the server: chat, rooms for any client, HTTP API, health.
+
+    Settings come from these options, the environment and hubbub.toml; the first of them counts.
+    """
+    from hubbub.server.app import create_app  # FastAPI takes longer to import than the other commands to run
+
+    configuration = read_configuration(file, options)
+    if print_config:
+        click.echo(printed(configuration))
+        return
+    with told():
+        configuration = with_own_secrets(configuration)
+        settings = configuration.settings
+        if settings.broker is None:
+            _make_folder(settings.data)
+        app: Any = create_app(settings)
+    run_options = _run_options(settings)
+    if settings.workers > 1:
+        settings.hand_on()
+        app = "hubbub.server.app:worker_app"
+        run_options = replace(run_options, uvicorn={**run_options.uvicorn, "factory": True})
+    launch(app, run_options, lambda port: _announce(configuration, port))
+
+
+def _run_options(settings: Settings) -> RunOptions:
+    files = {"ssl_keyfile": settings.ssl_keyfile, "ssl_certfile": settings.ssl_certfile}
+    return RunOptions(
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        drain=settings.drain,
+        log_level=settings.log_level,
+        uvicorn={name: str(path) for name, path in files.items() if path is not None},
+    )
+
+
+def _announce(configuration: Configuration, port: int) -> None:
+    settings = configuration.settings
+    scheme = "http" if settings.ssl_certfile is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    click.echo(f"Hubbub {hubbub.__version__}")
+    for name, path in PAGES:
+        click.echo(f"  {name:9} {scheme}://{host}:{port}{path}")
+    broker = settings.effective_broker.partition(":")[0]
+    if settings.workers > 1 and broker in ("memory", "sqlite"):
+        click.echo(
+            f"  warning   {broker}:// is for one process: {settings.workers} of them share no rooms", err=True
+        )
+    sources = {configuration.sources[name] for name in SECRETS}
+    kept = secrets_file(settings)
+    if str(kept) in sources:
+        click.echo(f"  secrets   {kept}")
+    elif THIS_RUN in sources:
+        click.echo(
+            "  secrets   made for this run, kept nowhere; HUBBUB_SECRET and HUBBUB_API_KEY give it yours"
+        )
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"Cannot make the folder {path}: {error.strerror}") from error

@@ -1,0 +1,45 @@
+"""Settings that cannot work, alone or together."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from hubbub.auth import check_secret
+from hubbub.core.errors import ConfigurationError
+from hubbub.core.origins import Origins
+from hubbub.gateway import TokenVerifier
+from hubbub.gateway.permissions import PersonalRooms
+from hubbub.hub import Hub
+from hubbub.server.settings import SECRETS, Settings
+
+
+def contradictions(settings: Settings) -> list[tuple[str, str]]:
+    """What is wrong: the setting's name, and a sentence. Nothing for settings that can work."""
+    found = [
+        (name, "it goes with the other one of ssl_certfile and ssl_keyfile")
+        for name in _half_of_tls(settings)
+    ]
+    if settings.jwks and settings.secret:
+        found.append(("jwks", "tokens are checked with a secret or with key sets; give one of them"))
+    for name, check in _checks(settings):
+        try:
+            check()
+        except ConfigurationError as error:
+            found.append((name, str(error)))
+    return found
+
+
+def _half_of_tls(settings: Settings) -> list[str]:
+    files = {"ssl_certfile": settings.ssl_certfile, "ssl_keyfile": settings.ssl_keyfile}
+    given = [name for name, path in files.items() if path is not None]
+    return given if len(given) == 1 else []
+
+
+def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "origins", partial(Origins, settings.origins)
+    for name in SECRETS:
+        for one in getattr(settings, name):
+            yield name, partial(check_secret, one)
+    if settings.jwks:
+        yield "jwks", partial(TokenVerifier, jwks=settings.jwks, algorithms=settings.jwks_algorithms)
+    if settings.personal_room is not None:
+        yield "personal_room", partial(PersonalRooms, Hub(), settings.personal_room)
