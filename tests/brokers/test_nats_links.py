@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import nats
 import pytest
@@ -38,10 +38,12 @@ async def node_on(url: str, *rooms: str) -> AsyncIterator[Node]:
     """A started node that follows the rooms."""
     node = Node(NatsBroker.from_url(url))
     await node.broker.start(node)
-    for room in rooms:
-        await node.broker.subscribe(room, LARGE)
-    yield node
-    await node.broker.stop()
+    try:
+        for room in rooms:
+            await node.broker.subscribe(room, LARGE)
+        yield node
+    finally:
+        await node.broker.stop()
 
 
 def offsets(node: Node) -> list[int]:
@@ -177,20 +179,30 @@ async def test_a_stream_that_was_deleted_is_made_anew(server: NatsServer) -> Non
             await node.read(since=old)
 
 
+def snapshot(server: NatsServer) -> None:
+    """Keep a copy of the data; the server is restarted for it."""
+    server.kill()
+    shutil.copytree(server.folder / "data", server.folder / "older")
+    server.start()
+
+
+def set_back(server: NatsServer) -> None:
+    """Restart it with the data of the snapshot, as after a crash of the machine or from a backup."""
+    server.kill()
+    server.lose_data()
+    shutil.move(server.folder / "older", server.folder / "data")
+    server.start()
+
+
 async def test_a_server_set_back_to_older_data_is_noticed(server: NatsServer) -> None:
     async with node_on(server.url(), "r", "s") as node:
         for number in range(3):
             await publish_until_accepted(node, str(number))
-        server.kill()
-        shutil.copytree(server.folder / "data", server.folder / "older")
-        server.start()
+        snapshot(server)
         for number in range(3, 6):
             last = await publish_until_accepted(node, str(number))
         await node.payloads(6)
-        server.kill()
-        server.lose_data()
-        shutil.move(server.folder / "older", server.folder / "data")
-        server.start()
+        set_back(server)
         await eventually(lambda: node.interruptions, 15.0)
         assert [room for room, _ in node.interruptions] == ["r"]
         new = await publish_until_accepted(node, "new")
@@ -198,6 +210,58 @@ async def test_a_server_set_back_to_older_data_is_noticed(server: NatsServer) ->
         with pytest.raises(HistoryGone):
             await node.broker.history("r", LARGE, since=last, limit=None, reverse=False)
         assert (await node.payloads(7))[6:] == ["new"]
+
+
+async def test_a_node_that_comes_back_last_notices_a_set_back_although_others_have_published_more_since(
+    server: NatsServer, proxy: TcpProxy
+) -> None:
+    prefix = new_prefix()
+    async with node_on(server.url(prefix, port=proxy.port), "r", "s") as node:
+        for number in range(3):
+            await publish_until_accepted(node, str(number))
+        snapshot(server)
+        for number in range(3, 6):
+            last = await publish_until_accepted(node, str(number))
+        await node.payloads(6)
+        proxy.refuses = True
+        proxy.cut()
+        set_back(server)
+        async with node_on(server.url(prefix), "r") as other:  # it cannot know what was lost
+            for number in range(6, 12):
+                again = await publish_until_accepted(other, str(number))
+            assert last.epoch == again.epoch
+            assert last.offset < again.offset
+            proxy.refuses = False
+            await eventually(lambda: node.interruptions and other.interruptions, 15.0)
+            new = await publish_until_accepted(node, "new")
+            assert new.epoch != last.epoch
+            assert await node.payloads(7) == [*map(str, range(6)), "new"]
+            assert await other.payloads(7) == [*map(str, range(6, 12)), "new"]
+            for one in (node, other):
+                assert [room for room, _ in one.interruptions] == ["r"]
+                with pytest.raises(HistoryGone):
+                    await one.broker.history("r", LARGE, since=last, limit=None, reverse=False)
+
+
+async def test_a_node_that_only_publishes_gives_no_offset_twice_when_the_server_is_set_back(
+    server: NatsServer,
+) -> None:
+    async with node_on(server.url()) as node:
+        for number in range(3):
+            for room in ("r", "s", "t"):
+                await publish_until_accepted(node, str(number), room)
+        snapshot(server)
+        last = {room: await publish_until_accepted(node, "3", room) for room in ("r", "s")}
+        server.freeze()
+        under_way = asyncio.create_task(node.broker.publish("s", "4", history=LARGE))
+        await asyncio.sleep(0)
+        set_back(server)
+        with suppress(BrokerError):
+            await under_way
+        for room, position in last.items():
+            new = await publish_until_accepted(node, "5", room)
+            assert (new.epoch != position.epoch, new.offset) == (True, 1)
+        assert (await publish_until_accepted(node, "3", "t")).offset == 4
 
 
 # Links

@@ -162,12 +162,24 @@ async def test_one_of_several_servers_is_enough(server: NatsServer) -> None:
         await node.broker.stop()
 
 
+async def test_nodes_that_start_at_once_agree_on_their_streams(server: NatsServer) -> None:
+    for _ in range(5):
+        prefix = new_prefix()
+        nodes = [Node(NatsBroker.from_url(server.url(prefix))) for _ in range(8)]
+        await asyncio.gather(*(node.broker.start(node) for node in nodes))
+        await asyncio.gather(*(node.broker.subscribe("r", KEEP) for node in nodes))
+        made = await asyncio.gather(*(node.broker.publish("r", "a", history=KEEP) for node in nodes))
+        assert sorted(one.position.offset for one in made if one.position) == list(range(1, 9))
+        assert len({one.position.epoch for one in made if one.position}) == 1
+        await asyncio.gather(*(node.broker.stop() for node in nodes))
+
+
 async def test_a_subject_that_somebody_elses_stream_has_is_refused(server: NatsServer) -> None:
     prefix = new_prefix()
     client = await nats.connect(f"nats://127.0.0.1:{server.port}")
     await client.jetstream().add_stream(name="mine", subjects=[f"{prefix}.>"])
     await client.close()
-    await refused(server.url(prefix), ConfigurationError, "mine")
+    await refused(server.url(prefix), ConfigurationError, "another stream")
 
 
 async def test_what_the_server_does_not_permit_raises(tmp_path: Path) -> None:

@@ -27,6 +27,12 @@ How rooms are mapped, and why:
   that the stream holds little more. Publications of a room nobody publishes to any more stay in the stream,
   unread, until they are 30 days old or the stream is full (`NatsOptions.history_bytes`, oldest discarded
   first).
+- **A server that was set back** to older data, from a backup or by a crash of its machine, is noticed by
+  each node when it connects, before it publishes: the stream is shorter than what the node has seen, or has
+  another record in the place of the newest that it saw (`hubbub.brokers.nats.seen`). Rooms that lost
+  something begin a new epoch: those that are followed at once, others before they are read or written to
+  again. Until the first node that saw the lost ones is back, others may give their offsets again; its
+  new epoch then tells everybody of a gap.
 - **Losses**: what the connection lost is found by position, at the next publication of the room, after each
   reconnect, and every second for idle rooms, and is read from the stream (`hubbub.brokers.followed`).
 """

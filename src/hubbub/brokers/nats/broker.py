@@ -195,8 +195,8 @@ class NatsBroker:
             await link.open(self._servers)
             self._servers = tuple(dict.fromkeys([*self._options.servers, *link.discovered]))
             session = await Session.begin(link, self._options, self._earlier)
-            await heard.use(session)
             await comparing.settle(session)
+            await heard.use(session)
         except BaseException:
             heard.pause()
             await link.close()

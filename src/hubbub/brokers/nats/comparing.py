@@ -43,20 +43,21 @@ class Comparing:
         self._renewed = asyncio.get_running_loop().time()
 
     async def settle(self, session: Session) -> None:
-        """Before anything is published on a new connection: begin anew the rooms that the server has lost.
+        """Before anything is heard or published on a new connection: begin anew what the server has lost.
 
-        That is if the stream is another one, or was set back to older data. `all` sees then where they stand.
+        That is if the stream is another one, or was set back to older data. `all` sees then where the rooms
+        stand.
         """
         self._heard.active.clear()
         store, known = session.store, session.streams.history == self._stream
-        last = await store.last_place()
-        if known and last >= store.newest:
+        if known and not await store.set_back():
             return
         if known:
             _logger.error("the NATS server was set back to older data; rooms that lost some begin anew")
-        self._stream, self._places = session.streams.history, (0, 0)
-        store.start_over(last)
+        store.doubt()
         await self._each(session, self._followed.names)
+        store.begin_again()
+        self._stream, self._places = session.streams.history, (0, 0)
 
     async def all(self, session: Session) -> None:
         """Compare all rooms, as after a reconnect."""

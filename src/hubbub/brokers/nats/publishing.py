@@ -149,7 +149,7 @@ class Writer:
         if ack.duplicate:
             await self._answer_duplicate(room, group[0], ack.seq)
             return
-        self._store.saw(room, top, ack.seq)
+        self._store.saw(room, top, ack.seq, data)
         for number, one in enumerate(group, start=1):
             if not one.answer.done():
                 position = Position(epoch, offset + number)

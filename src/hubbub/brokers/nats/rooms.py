@@ -134,7 +134,7 @@ class HeardRooms:
             _logger.error("room %s: %s", room, error)
             return
         if record.epoch and "Nats-Sequence" in headers:
-            session.store.saw(room, record.position, int(headers["Nats-Sequence"]))
+            session.store.saw(room, record.position, int(headers["Nats-Sequence"]), data)
         if not record.epoch or room not in self._followed:
             for publication in publications:
                 self._receiver.publication(publication)

@@ -11,6 +11,7 @@ import msgspec
 
 from hubbub.brokers.nats.link import Link
 from hubbub.brokers.nats.records import Record, decode_record, encode_record
+from hubbub.brokers.nats.seen import Seen, Sight
 from hubbub.brokers.nats.streams import WRONG_LAST_SEQUENCE, Ack, decode_answer, get_message
 from hubbub.brokers.nats.subjects import Subjects
 from hubbub.core.errors import BrokerError
@@ -66,7 +67,7 @@ class RoomStore:
         stream: the stream's name.
         subjects: how subjects are named.
         replicas: how many servers keep the stream.
-        earlier: the store of a connection before; what it knows of places is used if the stream is the same.
+        earlier: the store of a connection before; what it has seen is used if the stream is the same.
     """
 
     def __init__(
@@ -78,24 +79,39 @@ class RoomStore:
         self._replicas = replicas
         self._tails: OrderedDict[str, Tail] = OrderedDict()
         self._marks: OrderedDict[str, deque[Tail]] = OrderedDict()
-        self.newest = 0
-        """The newest place of the stream that was seen: a stream that has not come so far has lost data."""
+        self._seen = Seen()
         if earlier is not None and earlier.stream == stream:
-            self._marks, self.newest = earlier._marks, earlier.newest
+            self._marks, self._seen = earlier._marks, earlier._seen
 
-    def start_over(self, newest: int) -> None:
-        """Believe nothing that was seen before: the stream ends at that place."""
+    async def set_back(self) -> bool:
+        """Whether the stream has lost some of what this node has seen."""
+        newest = self._seen.newest
+        if newest is None:
+            return False
+        if await self._last_place() < newest.seq:
+            return True
+        found = await self._get({"seq": newest.seq})  # others may have written it over
+        return found is not None and not newest.is_of(found[1])
+
+    def doubt(self) -> None:
+        """Believe nothing that was seen before; `last` looks at each room before it is written to."""
         self._tails.clear()
         self._marks.clear()
-        self.newest = newest
+        self._seen.doubt()
+
+    def begin_again(self) -> None:
+        """The rooms that are followed were looked at: `set_back` is about what is seen from now on."""
+        self._seen.begin_again()
 
     def known_tail(self, room: str) -> Tail | None:
         """The room's last record, as far as this node has seen."""
         return self._tails.get(room)
 
-    def saw(self, room: str, position: Position, seq: int) -> None:
-        """Remember that the room's record with that position is at `seq`."""
-        self.newest = max(self.newest, seq)
+    def saw(self, room: str, position: Position, seq: int, data: bytes) -> None:
+        """Remember that the room's record with that position and content is at `seq`."""
+        if self._seen.doubts(room):
+            return
+        self._seen.note(room, Sight.of(position, seq, data))
         known = self._tails.get(room)
         if known is not None and known.seq >= seq:
             return
@@ -129,16 +145,41 @@ class RoomStore:
         self._tails.pop(room, None)
 
     async def last(self, room: str) -> tuple[Tail, Record] | None:
-        """Ask for the room's last record; None if there is none."""
-        found = await self._get({"last_by_subj": self.subjects.stored(room)})
-        if found is None:
+        """Ask for the room's last record; None if there is none.
+
+        If the stream has lost one that this node has seen, the room begins a new epoch.
+        """
+        for _ in range(TRIES):
+            seen = self._seen.last(room)
+            found = await self._get({"last_by_subj": self.subjects.stored(room)})
             self.forget(room)
-            return None
-        seq, data = found
-        record = decode_record(data)
-        self.forget(room)
-        self.saw(room, record.position, seq)
-        return Tail(record.position, seq), record
+            if found is None:
+                self._seen.settle(room, None)
+                return None
+            seq, data = found
+            record = decode_record(data)
+            tail = Tail(record.position, seq)
+            if seen is None or not await self._lost(room, seen, tail):
+                if seen is self._seen.last(room):
+                    self._seen.settle(room, Sight.of(record.position, seq, data))
+                self.saw(room, record.position, seq, data)
+                return tail, record
+            if not self._seen.doubts(room):  # else that was logged, once for all rooms
+                _logger.error("room %s: the NATS server has lost publications; it begins anew", room)
+            try:
+                await self.mark(room, Position(new_epoch(), 0), tail)
+            except TailMoved:
+                continue
+        raise BrokerError("the room's position changes too fast")
+
+    async def _lost(self, room: str, seen: Sight, tail: Tail) -> bool:
+        """Whether the stream has lost the room's record that this node has seen."""
+        if seen.position.epoch != tail.position.epoch:
+            return False
+        if tail.position < seen.position or not self._seen.doubts(room):
+            return tail.position < seen.position
+        found = await self._get({"seq": seen.seq})
+        return found is None or not seen.is_of(found[1])
 
     async def tail(self, room: str) -> Tail:
         """Where the room stands. One never written to gets a marker, so that all nodes know its epoch."""
@@ -167,8 +208,9 @@ class RoomStore:
         Raises:
             TailMoved: if the room's last record is another one.
         """
-        ack = await self.append(room, encode_record(position.epoch, position.offset, ()), after, ttl=ttl)
-        self.saw(room, position, ack.seq)
+        data = encode_record(position.epoch, position.offset, ())
+        ack = await self.append(room, data, after, ttl=ttl)
+        self.saw(room, position, ack.seq, data)
         return Tail(position, ack.seq)
 
     async def renew(self, room: str) -> None:
@@ -265,7 +307,7 @@ class RoomStore:
         """Where those of the rooms stand that were written to after that place of the stream.
 
         Returns the place up to which that is true, and remembers what it saw. A place before `since` means
-        that a server was asked that lags behind, or that the stream lost what it had: see `last_place`.
+        that a server was asked that lags behind, or that the stream lost what it had: see `set_back`.
         """
         subjects = {self.subjects.stored(room): room for room in rooms}
         query = {"multi_last": list(subjects), "seq": since + 1}
@@ -278,14 +320,14 @@ class RoomStore:
             except BrokerError as error:  # of a newer version perhaps; the other rooms go on
                 _logger.error("room %s: %s", room, error)
                 continue
-            self.saw(room, position, int(reply.headers["Nats-Sequence"]))
+            self.saw(room, position, int(reply.headers["Nats-Sequence"]), reply.data)
             positions.append((room, position))
         up_to = int(replies[-1].headers.get("Nats-UpTo-Sequence", 0))
         if replies[-1].status not in ("204", "404"):
             raise BrokerError(f"JetStream refused to tell positions: {replies[-1].status}")
         return up_to, positions
 
-    async def last_place(self) -> int:
+    async def _last_place(self) -> int:
         """The place of the newest message there has been in the stream."""
         reply = await self._link.request(f"$JS.API.STREAM.INFO.{self.stream}")
         info = decode_answer(reply.data, _Info)
