@@ -6,9 +6,11 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from document_blocks import ROOT, blocks_of, prose_of
 
@@ -17,7 +19,9 @@ from hubbub.core import errors
 from hubbub.server import cli, pages
 from hubbub.server.app import create_app
 from hubbub.server.chat import chat_router
-from hubbub.server.settings import Settings
+from hubbub.server.commands.options import SettingOption, default_of
+from hubbub.server.configuration import IN_THE_ENVIRONMENT, load
+from hubbub.server.settings import RoomTable, Settings
 from hubbub.uvicorn import SocketLimits
 
 REFERENCE = ROOT / "docs/reference"
@@ -118,9 +122,9 @@ def test_the_javascript_options_are_those_of_the_client() -> None:
     types = (ROOT / "src/hubbub/js/types.d.ts").read_text()
     interface = types.partition("interface ReconnectOptions {")[2].partition("\n}")[0]
     assert list(documented) == re.findall(r"^  (\w+)\?:", interface, re.MULTILINE)
-    code = (ROOT / "src/hubbub/js/hubbub.js").read_text()
+    code = (ROOT / "src/hubbub/js/reconnecting.js").read_text()
     for name, default in documented.items():
-        found = re.search(rf"\b{name} = ([^,}}]+)[,\s}}]", code)
+        found = re.search(rf"\b{name}(?::| \?\?=) ([^,;}}]+)[,;]", code.partition("DEFAULTS = {")[2])
         assert found, name
         assert default in shown(found[1].strip()), name
 
@@ -135,40 +139,70 @@ def shown(code: str) -> set[str]:
 
 def test_the_javascript_members_are_those_of_the_client() -> None:
     documented = {name for row in rows("javascript.md", "Members") for name in names(row[0])}
-    code = (ROOT / "src/hubbub/js/hubbub.js").read_text().partition("export class")[2]
+    code = (ROOT / "src/hubbub/js/reconnecting.js").read_text().partition("export class")[2]
     members = set(re.findall(r"^  (?:get |set )?([a-z]\w+)\(.*\) \{", code, re.MULTILINE)) - {"constructor"}
     assert documented == members | {"CONNECTING", "OPEN", "CLOSING", "CLOSED"}
     events = {name for row in rows("javascript.md", "Events") for name in names(row[0])}
     assert events == set(
-        re.findall(r'"(\w+)"', re.findall(r"for \(const type of \[(.+)\]\) \{\n      Object", code)[0])
+        re.findall(
+            r'"(\w+)"', re.findall(r"for \(const type of \[(.+)\]\) \{\n      defineProperty", code)[0]
+        )
     )
 
 
 def options(command: click.Command) -> dict[str, tuple[str, str]]:
     """Each option's names, its default and its environment variable, as the reference shows them."""
     return {
-        option.opts[0]: (
-            "" if option.is_flag or option.multiple or option.default in (None, ()) else str(option.default),
-            str(option.envvar or ""),
-        )
+        option.opts[0]: setting(option) or (default(option), str(option.envvar or ""))
         for option in command.params
-        if isinstance(option, click.Option) and option.default is not click.core.UNSET
-    } | {
-        option.opts[0]: ("", str(option.envvar or ""))
-        for option in command.params
-        if isinstance(option, click.Option) and option.default is click.core.UNSET
+        if isinstance(option, click.Option)
     }
+
+
+def setting(option: click.Option) -> tuple[str, str] | None:
+    """Those of an option of the server's settings, whose value may also come from elsewhere; else None."""
+    if not isinstance(option, SettingOption):
+        return None
+    variable = next(name for name, meant in IN_THE_ENVIRONMENT.items() if meant == option.name)
+    return default_of(option.name or ""), variable
+
+
+def default(option: click.Option) -> str:
+    """The default of any other option."""
+    nothing = option.is_flag or option.multiple or option.default in (None, (), click.core.UNSET)
+    return "" if nothing else str(option.default)
 
 
 def test_every_command_has_its_options_in_the_reference() -> None:
     assert isinstance(cli.main, click.Group)
-    for name, command in cli.main.commands.items():
+    there = {name: options(command) for name, command in cli.main.commands.items()}
+    checked, served = there.pop("check"), there["serve"]
+    assert checked.items() <= served.items(), "it takes the options of serve, and has no table"
+    for name, own in there.items():
         documented = {
             option: (row[1].strip("| "), row[2].strip("| `"))
             for row in rows("server.md", f"hubbub {name}")
             for option in re.findall(r"`(--[\w-]+)`", row[0])
         }
-        assert documented == options(command), name
+        assert documented == own, name
+
+
+def test_every_option_of_rooms_is_in_the_reference() -> None:
+    documented = {row[0].strip("| `"): row[1].strip("| ") for row in rows("server.md", "hubbub.toml")}
+    defaults = {one.name: one.default for one in msgspec.structs.fields(RoomTable)}
+    plain = {name: value.value if isinstance(value, Enum) else value for name, value in defaults.items()}
+    assert documented == {
+        name: "" if value is None else str(value).replace("False", "false") for name, value in plain.items()
+    }
+
+
+@pytest.mark.parametrize("page", ["reference/server.md", "how-to/configure.md"])
+def test_every_file_of_the_documentation_is_one_that_the_server_takes(page: str, tmp_path: Path) -> None:
+    files = [block for block in blocks_of(ROOT / "docs" / page) if block.language == "toml"]
+    assert files
+    for block in files:
+        (tmp_path / "hubbub.toml").write_text(block.text)
+        load(tmp_path / "hubbub.toml", {})
 
 
 def test_every_path_of_the_server_is_in_the_reference() -> None:
