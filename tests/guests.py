@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from polling import turns
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
@@ -29,6 +30,7 @@ class Guest:
     async def received(self) -> list[str | bytes]:
         """Everything that is on the way to the client, without waiting for more."""
         messages = []
+        await turns(60)  # however long they take: what is on the way has arrived then
         while True:
             try:
                 messages.append(await self.client.receive(timeout=0.05))

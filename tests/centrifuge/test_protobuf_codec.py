@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from centrifuge.codecs import _ProtobufCodec
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wire_cases import COMMANDS, PUBLICATIONS, REPLIES, plain
 
@@ -209,6 +209,7 @@ def test_anything_is_read_or_refused(data: bytes) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(b"\x80\x80\x80\x80\x81\x00\x00")
 @given(st.binary(max_size=60))
 def test_what_is_read_is_what_the_official_parser_reads(data: bytes) -> None:
     frame = varint(len(data)) + data

@@ -33,7 +33,7 @@ def pem(key: Any) -> str:
 
 
 def sign(key: Any = SECRET, algorithm: str = "HS256", *, kid: str | None = None, **claims: Any) -> str:
-    claims = {"sub": "ada", "exp": int(time.time()) + 60, **claims}
+    claims = {"sub": "ada", "exp": int(time.time()) + 3_600, **claims}
     given = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(given, key, algorithm, headers={"kid": kid} if kid else None)
 

@@ -54,6 +54,11 @@ def hubbub(
     return CliRunner().invoke(main, arguments, text, environment)
 
 
+def _hear_ctrl_c() -> None:
+    """What a shell starts in the background has SIGINT ignored, and so have its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def listening(server: ServerProcess, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     """``hubbub sub`` in a process of its own, once it is in the room."""
@@ -63,6 +68,7 @@ def listening(server: ServerProcess, *arguments: str) -> Iterator["subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_ctrl_c,
     )
     with process:
         try:

@@ -79,11 +79,11 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_tag(data: bytes, at: int) -> tuple[int, int]:
-    """A field's number and wire type. Numbers have 29 bits."""
-    tag, at = read_varint(data, at)
-    if not 0 < tag >> 3 < 2**29:
+    """A field's number and wire type. Numbers have 29 bits, and both together at most five bytes."""
+    tag, end = read_varint(data, at)
+    if end - at > 5 or not 0 < tag >> 3 < 2**29:
         raise InvalidMessage("There is no such field")
-    return tag, at
+    return tag, end
 
 
 def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
