@@ -143,6 +143,8 @@ class Link:
             writer.transport.abort()  # the library's own way would keep unsent bytes until the server reads
         with suppress(RedisError, OSError):
             await self._connection.disconnect(nowait=True)
+        # A transport lets go of its socket in the loop's next turn, and there may be no later one than this.
+        await asyncio.sleep(0)
 
 
 def _connection(address: Address, settings: Settings, login: Login, db: int) -> AbstractConnection:
