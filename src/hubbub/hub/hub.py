@@ -16,27 +16,27 @@ from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication, to_payload
-from hubbub.core.nodes import Node
 from hubbub.core.options import RoomOptions, RoomPatterns, RoomSettings
 from hubbub.core.origins import Origins
 from hubbub.core.positions import Position
-from hubbub.core.presence import Present
 from hubbub.core.publishers import check_publisher
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
+from hubbub.hub.all_nodes import AllNodes
+from hubbub.hub.cluster import Cluster
 from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.following import Following
 from hubbub.hub.life import Life
 from hubbub.hub.memberships import Memberships
-from hubbub.hub.observers import Observer, Observers
+from hubbub.hub.observers import Observers
 from hubbub.hub.parts import Companion, Parts
 from hubbub.hub.reception import Admission
 from hubbub.hub.signals import Signals, with_own_rooms
 from hubbub.hub.visit import Visit, refuse
 
 
-class Hub:
+class Hub(AllNodes):
     """Knows the connections and rooms of a process, and talks to a broker.
 
     Args:
@@ -123,6 +123,10 @@ class Hub:
         if self._life is None:
             raise HubNotRunning
         return self._life
+
+    @property
+    def _cluster(self) -> Cluster:
+        return self._running.cluster
 
     @property
     def ready(self) -> bool:
@@ -258,46 +262,6 @@ class Hub:
         """The members of the room in this process."""
         here = self._rooms.get(room)
         return [] if here is None else list(here)
-
-    # All nodes
-
-    @property
-    def nodes(self) -> list[Node]:
-        """All nodes of the cluster that live, this one first. Raises `HubNotRunning`."""
-        return self._running.cluster.nodes
-
-    async def presence(self, room: str) -> list[Present]:
-        """Who is in a room with presence, on all nodes: users, each with its connections.
-
-        Raises:
-            ConfigurationError: if the room keeps no presence.
-            BrokerError: if the other nodes could not be asked.
-        """
-        self.limits.check_room_name(room)
-        if not self._patterns.options(room).presence:
-            raise ConfigurationError("The room keeps no presence")
-        return await self._running.cluster.present(room)
-
-    def on_joined(self, handler: Observer) -> Observer:
-        """Call ``handler(room, present)`` when a user comes into a room with presence, on whatever node.
-
-        Several connections of a user count once. Only rooms that have members here, or were asked about in
-        the last minute, are observed. What the handler raises is logged.
-        """
-        return self._observers.add_joined(handler)
-
-    def on_left(self, handler: Observer) -> Observer:
-        """`on_joined` for a user whose last connection has left."""
-        return self._observers.add_left(handler)
-
-    async def send_to_user(self, user: str, message: object) -> None:
-        """Send to all connections of a user, on all nodes. Raises `BrokerError` and `TypeError`."""
-        await self._running.cluster.send_to_user(user, to_payload(message))
-
-    async def disconnect_user(self, user: str, code: int | None = None, reason: str = "") -> None:
-        """Close all connections of a user, on all nodes: with 1008, or 3503 for clients of the Centrifuge
-        protocol, unless another code is given. Raises `BrokerError`."""
-        await self._running.cluster.disconnect_user(user, code, reason)
 
     # Messages
 

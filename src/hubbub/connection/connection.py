@@ -1,6 +1,6 @@
 """Connection: the hub's view of one client, and a handler's."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -9,11 +9,12 @@ from weakref import ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi.transport_contract import Transport
+from hubbub.connection.incoming import Incoming
 from hubbub.core.endings import PLAIN_ENDINGS
-from hubbub.core.errors import CloseCode, Disconnected, WrongMessageType
+from hubbub.core.errors import CloseCode, Disconnected
 from hubbub.core.formats import PLAIN, Format
 from hubbub.core.heartbeat import Heartbeat, Pulse
-from hubbub.core.messages import Payload, from_json, to_payload
+from hubbub.core.messages import Payload, to_payload
 from hubbub.core.outbox import Codec
 from hubbub.core.positions import Position
 from hubbub.core.timers import Timer
@@ -68,7 +69,7 @@ class Host(Protocol):
         ...
 
 
-class Connection:
+class Connection(Incoming):
     """One client. Made by `Hub.connection` or `Hub.connect`.
 
     `str` goes out as a text frame, `bytes` as a binary frame, anything else as JSON text.
@@ -204,8 +205,6 @@ class Connection:
             self._host.flush()
             self.write(self.codec.join([self.codec.encode(self.format.personal(payload))]))
 
-    # Receiving
-
     async def receive(self) -> Payload:
         """The next message: `str` for a text frame, `bytes` for a binary one.
 
@@ -213,67 +212,6 @@ class Connection:
             Disconnected: when the connection has ended.
         """
         return await self.transport.receive()
-
-    async def receive_text(self) -> str:
-        """The next message, which must be text. Raises `Disconnected`, or `WrongMessageType` (1003)."""
-        payload = await self.transport.receive()
-        if isinstance(payload, bytes):
-            raise WrongMessageType("Expected a text message")
-        return payload
-
-    async def receive_bytes(self) -> bytes:
-        """The next message, which must be binary. Raises `Disconnected`, or `WrongMessageType` (1003)."""
-        payload = await self.transport.receive()
-        if isinstance(payload, str):
-            raise WrongMessageType("Expected a binary message")
-        return payload
-
-    async def receive_json(self) -> Any:
-        """The next message, decoded from JSON text.
-
-        Raises:
-            Disconnected: when the connection has ended.
-            WrongMessageType: for a binary message (1003).
-            InvalidMessage: if it is not JSON (1007).
-        """
-        return from_json(await self.transport.receive())
-
-    async def __aiter__(self) -> AsyncIterator[Payload]:
-        """All messages until the connection ends."""
-        try:
-            while True:
-                yield await self.receive()
-        except Disconnected:
-            return
-
-    async def iter_text(self) -> AsyncIterator[str]:
-        """Text messages until the connection ends. Raises `WrongMessageType` at a binary one."""
-        try:
-            while True:
-                yield await self.receive_text()
-        except Disconnected:
-            return
-
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Binary messages until the connection ends. Raises `WrongMessageType` at a text one."""
-        try:
-            while True:
-                yield await self.receive_bytes()
-        except Disconnected:
-            return
-
-    async def iter_json(self) -> AsyncIterator[Any]:
-        """JSON messages until the connection ends. Raises like `receive_json`."""
-        try:
-            while True:
-                yield await self.receive_json()
-        except Disconnected:
-            return
-
-    async def wait_closed(self) -> None:
-        """Wait for the end, for handlers that only send. What the client sends is thrown away."""
-        async for _ in self:
-            pass
 
     async def ping(self) -> float:
         """Ask the client's WebSocket for a pong (RFC 6455 section 5.5.2); return the round trip in seconds.
