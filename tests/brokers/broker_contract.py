@@ -1,6 +1,7 @@
 """What every broker must do: a broker's test file derives a class from `BrokerContract`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -91,11 +92,12 @@ class BrokerContract:
         offsets = [one.position.offset for one in node.delivered if one.position]
         assert offsets == list(range(1, 51))
 
-    async def test_a_publication_keeps_its_tags(self, node: Node) -> None:
+    async def test_a_publication_keeps_its_tags_and_the_time_it_was_accepted(self, node: Node) -> None:
         published = await node.broker.publish("r", "a", history=KEEP, tags={"kind": "news"})
         await node.payloads(1)
         assert node.delivered == [published]
         assert published.tags == {"kind": "news"}
+        assert abs(published.time - time.time()) < 60
         page = await node.broker.history("r", KEEP, since=None, limit=None, reverse=False)
         assert list(page.publications) == [published]
 

@@ -116,6 +116,7 @@ def test_replies_are_what_the_sdk_reads() -> None:
                 "offset": 2**40,
                 "tags": {"k": "v", "ü": ""},
                 "delta": True,
+                "time": 1_790_000_000_123,
             },
         }
     }

@@ -14,7 +14,7 @@ from hubbub.core.positions import Position
 
 DATA = msgspec.Raw(b'{"a":1}')
 INFO = ClientInfo("user", "client", DATA, DATA)
-PUBLICATION = ChannelPublication(DATA, INFO, 2**40, {"k": "v", "ü": ""}, True)
+PUBLICATION = ChannelPublication(DATA, INFO, 2**40, {"k": "v", "ü": ""}, True, 1_790_000_000_123)
 SUBSCRIBED = results.SubscribeResult(
     expires=True,
     ttl=60,
@@ -113,7 +113,7 @@ PUBLICATIONS = st.builds(
     Publication,
     room=st.sampled_from(["chat:1", "a/b@c"]),
     payload=PAYLOADS,
-    time=st.just(0.0),
+    time=st.sampled_from([0.0, 1_790_000_000.1234]),
     position=st.none() | st.builds(Position, epoch=st.just("e"), offset=st.integers(1, 2**62)),
     publisher=st.none() | st.just("ann") | st.just(name_publisher(ClientInfo("u", "c", msgspec.Raw(b"[1]")))),
     tags=st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from centrifuge import DeltaType
-from gateway_sdk import Server, guest, room
+from gateway_sdk import Server, guest, room, token
 from gateway_wire import ENDPOINT, wire
 from websockets.asyncio.client import connect
 
@@ -87,3 +88,26 @@ async def test_members_with_and_without_deltas_hear_the_same(server: Server) -> 
         seen = [await raw.push("pub") for _ in texts]
         assert [one.get("delta", False) for one in seen] == [False] + [True] * (COUNT - 1)
         assert max(len(one["data"]) for one in seen[1:]) < len(texts[0]) / 4
+
+
+async def test_a_publication_has_the_same_time_live_in_recovery_in_history_and_in_an_envelope(
+    server: Server,
+) -> None:
+    name = room("chat")
+    async with (
+        connect(server.ws(f"/plain/{name}?envelope=1"), proxy=None) as envelope,
+        wire(server.ws(ENDPOINT), server.secret(token("ada"))) as one,
+        server.http() as http,
+    ):
+        await envelope.recv()
+        await one.ask("subscribe", channel=name)
+        await one.push("join")
+        (await http.post(f"/publish/{name}", content="1")).raise_for_status()
+        live = (await one.push("pub"))["time"]
+        assert abs(live - time.time() * 1_000) < 60_000
+        assert live == round(json.loads(await envelope.recv())["time"] * 1_000)
+        history = await one.ask("history", channel=name, limit=1)
+        async with wire(server.ws(ENDPOINT), server.secret(token("bob"))) as other:
+            recovered = await other.ask("subscribe", channel=name, recover=True, epoch=history["epoch"])
+        for page in (history, recovered):
+            assert page["publications"][0]["time"] == live

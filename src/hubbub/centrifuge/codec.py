@@ -121,7 +121,13 @@ class Codec(ABC):
             position.offset if position else 0,
             publication.tags or {},
             delta,
+            milliseconds(publication),
         )
+
+
+def milliseconds(publication: Publication) -> int:
+    """When it was accepted, as the protocol counts."""
+    return round(publication.time * 1_000)
 
 
 def optional(codec: Codec, payload: Payload | None) -> msgspec.Raw:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import msgspec
 
-from hubbub.centrifuge.codec import MAX_COMMANDS, Codec
+from hubbub.centrifuge.codec import MAX_COMMANDS, Codec, milliseconds
 from hubbub.centrifuge.json_text import as_json, check_depth, embed_json, quote
 from hubbub.centrifuge.publishers import publisher_info
 from hubbub.centrifuge.requests import Command
@@ -67,6 +67,8 @@ class JsonCodec(Codec):
             tail += b',"offset":%d' % publication.position.offset
         if publication.tags:
             tail += b',"tags":' + _encoder.encode(publication.tags)
+        if time := milliseconds(publication):
+            tail += b',"time":%d' % time
         head = b'{"push":{"channel":%b,"pub":{"data":' % _encoder.encode(channel)
         return b"".join((head, embed_json(publication.payload), tail, b"}}}"))
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import msgspec
 
-from hubbub.centrifuge.codec import MAX_COMMANDS, Codec
+from hubbub.centrifuge.codec import MAX_COMMANDS, Codec, milliseconds
 from hubbub.centrifuge.json_text import bytes_as_json
 from hubbub.centrifuge.protobuf_tables import REQUESTS, RESULTS
 from hubbub.centrifuge.protobuf_wire import block, decode, encode, read_bytes, varint
@@ -70,6 +70,8 @@ class ProtobufCodec(Codec):
             body += b"\x30" + varint(publication.position.offset)
         for key, value in (publication.tags or {}).items():
             body += block(7, block(1, key.encode()) + block(2, value.encode()))
+        if time := milliseconds(publication):
+            body += b"\x48" + varint(time)
         message = block(4, block(2, channel.encode()) + block(4, body))
         return varint(len(message)) + message
 

@@ -144,6 +144,7 @@ RESULTS: Final[Tables] = {
         6: Field("offset", _UINT64),
         7: Field("tags", Kind.STRING_MAP),
         8: Field("delta", _BOOL),
+        9: Field("time", _INT64),
     },
     results.JoinPush: _INFO,
     results.LeavePush: _INFO,

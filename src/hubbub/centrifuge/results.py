@@ -35,6 +35,9 @@ class ChannelPublication(Result, frozen=True):
     delta: bool = False
     """`data` is a fossil delta against the data of the publication before."""
 
+    time: int = 0
+    """When the broker accepted it, in milliseconds since the Unix epoch."""
+
 
 class SubscribeResult(Result, frozen=True):
     """How a subscription begins. `ttl` is in seconds."""
