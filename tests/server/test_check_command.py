@@ -92,12 +92,9 @@ def test_nothing_is_wrong_where_nothing_is_and_nothing_is_made(tmp_path: Path) -
         ({**WELL, "HUBBUB_BROKER": "nats://127.0.0.1:1"}, "broker", "127.0.0.1:1", "see to it that it runs"),
         ({**WELL, "HUBBUB_BROKER": "sqlite:///no/a.db"}, "broker", "no folder no", "make it"),
         ({**WELL, "HUBBUB_WORKERS": "2"}, "workers", "memory://, which is for one", "have one worker"),
-        (
-            {**REACHABLE, "FORWARDED_ALLOW_IPS": "*"},
-            "proxy",
-            "believes everybody",
-            "addresses of the proxies",
-        ),
+        ({**REACHABLE, "FORWARDED_ALLOW_IPS": "*"}, "proxy", "everybody is believed", "name the addresses"),
+        ({**REACHABLE, "HUBBUB_TRUSTED_PROXIES": "*"}, "proxy", "(HUBBUB_TRUSTED_PROXIES)", "name the"),
+        ({**WELL, "HUBBUB_TRUSTED_PROXIES": "10.0.0.300"}, "configuration", "HUBBUB_TRUSTED", "10.0.0.0/8"),
         ({**WELL, "HUBBUB_HOST": "192.0.2.1"}, "port", "cannot listen on 192.0.2.1", "HUBBUB_HOST"),
     ],
 )
@@ -169,6 +166,12 @@ def test_a_data_folder_that_is_a_file_is_found(tmp_path: Path) -> None:
     line = finding(check(HUBBUB_DATA="file", HUBBUB_SECRET=SECRET, HUBBUB_API_KEY=KEY).output, "data folder")
     assert line.startswith("error")
     assert "HUBBUB_DATA" in line
+
+
+def test_a_proxy_that_is_trusted_ends_tls() -> None:
+    for name in ("HUBBUB_TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"):
+        line = finding(check(**{**REACHABLE, name: "10.0.0.0/8"}).output, "proxy")
+        assert line == "ok     proxy: believed: 10.0.0.0/8"
 
 
 def test_a_port_in_use_is_found() -> None:

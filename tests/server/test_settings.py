@@ -27,6 +27,7 @@ GIVEN = {
     "broker": "redis://localhost:6379/3",
     "data": "elsewhere",
     "origins": ["https://a.example.com", "https://b.example.com"],
+    "trusted_proxies": ["10.0.0.0/8", "::1"],
     "secret": [SECRET, OLD_SECRET],
     "api_key": [KEY],
     "token_audience": "chat",

@@ -9,6 +9,7 @@ from hubbub.core.origins import Origins
 from hubbub.gateway import TokenVerifier
 from hubbub.gateway.permissions import PersonalRooms
 from hubbub.hub import Hub
+from hubbub.server.proxies import check_proxies
 from hubbub.server.settings import SECRETS, Settings
 
 
@@ -36,6 +37,7 @@ def _half_of_tls(settings: Settings) -> list[str]:
 
 def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "origins", partial(Origins, settings.origins)
+    yield "trusted_proxies", partial(check_proxies, settings.trusted_proxies)
     for name in SECRETS:
         for one in getattr(settings, name):
             yield name, partial(check_secret, one)

@@ -103,6 +103,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             description="A page's origin that may connect besides this server's own, like https://app.example.com."
         ),
     ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="A proxy's address or network, whose word about where a client is counts; "
+            "else those of this machine."
+        ),
+    ] = ()
     secret: Annotated[
         tuple[str, ...],
         Meta(description="Signs tokens, 32 bytes or more. The first of several signs, all are accepted."),

@@ -110,7 +110,11 @@ def fields(kind: type[msgspec.Struct]) -> dict[str, Field]:
 SETTINGS: Final = fields(Settings)
 ROOM: Final = fields(RoomTable)
 
-_OPTIONS: Final = {"origins": "--origin", "jwks_algorithms": "--jwks-algorithm"}
+_OPTIONS: Final = {
+    "origins": "--origin",
+    "trusted_proxies": "--trusted-proxy",
+    "jwks_algorithms": "--jwks-algorithm",
+}
 
 
 def option_of(name: str) -> str:

@@ -10,10 +10,8 @@ from hubbub.core.options import Allow
 from hubbub.server.checks.findings import Finding, error, ok, warn
 from hubbub.server.configuration import Configuration
 from hubbub.server.own_secrets import readable_by_others, secrets_file
+from hubbub.server.proxies import EVERYBODY, FORWARDED, THIS_MACHINE, trusted_proxies
 from hubbub.server.settings import SECRETS
-
-FORWARDED: Final = "FORWARDED_ALLOW_IPS"
-"""uvicorn's environment variable: which proxies it believes X-Forwarded-For and X-Forwarded-Proto."""
 
 FEWEST_CHARACTERS: Final = 10
 """Different characters in a secret that somebody has not made up."""
@@ -96,18 +94,19 @@ def check_tls(configuration: Configuration) -> Iterator[Finding]:
 def check_proxy(configuration: Configuration) -> Iterator[Finding]:
     """Whose word about a client's address counts."""
     settings = configuration.settings
-    trusted = [one.strip() for one in environ.get(FORWARDED, "").split(",") if one.strip()]
-    if "*" in trusted and not settings.local:
-        said = f"{FORWARDED}=* believes everybody about their address"
+    trusted = trusted_proxies(settings.trusted_proxies, environ)
+    place = configuration.place("trusted_proxies") if settings.trusted_proxies else FORWARDED
+    if EVERYBODY in trusted and not settings.local:
+        said = f"everybody is believed about their address ({place})"
         yield error("proxy", said, "name the addresses of the proxies")
-    elif not settings.local and not trusted and settings.ssl_certfile is None:
+    elif not settings.local and tuple(trusted) == THIS_MACHINE and settings.ssl_certfile is None:
         yield warn(
             "proxy",
             f"{settings.host} without TLS, and no proxy is trusted: tokens go in the clear",
-            f"give ssl_certfile and ssl_keyfile, or put a proxy before it and its address into {FORWARDED}",
+            "give ssl_certfile and ssl_keyfile, or put a proxy before it and name it in trusted_proxies",
         )
     else:
-        yield ok("proxy", f"believed: {', '.join(trusted) or '127.0.0.1 and ::1'}")
+        yield ok("proxy", f"believed: {' and '.join(trusted) or 'none'}")
 
 
 def check_rooms(configuration: Configuration) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ _METAVARS: Final = {
     "drain": "SECONDS",
     "broker": "URL",
     "origins": "ORIGIN",
+    "trusted_proxies": "ADDRESS",
     "secret": "SECRET",
     "api_key": "KEY",
     "jwks": "URL",

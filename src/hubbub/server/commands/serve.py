@@ -1,6 +1,7 @@
 """``hubbub serve``: the ready server."""
 
 from dataclasses import replace
+from os import environ
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hubbub.server.commands.options import read_configuration, serving, told
 from hubbub.server.configuration import Configuration
 from hubbub.server.own_secrets import THIS_RUN, secrets_file, with_own_secrets
 from hubbub.server.printed_settings import printed
+from hubbub.server.proxies import EVERYBODY, trusted_proxies
 from hubbub.server.settings import SECRETS, Settings
 from hubbub.uvicorn.runner import RunOptions
 
@@ -50,13 +52,17 @@ def serve(file: Path | None, print_config: bool, **options: object) -> None:
 
 def _run_options(settings: Settings) -> RunOptions:
     files = {"ssl_keyfile": settings.ssl_keyfile, "ssl_certfile": settings.ssl_certfile}
+    proxies = trusted_proxies(settings.trusted_proxies, environ)
     return RunOptions(
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
         drain=settings.drain,
         log_level=settings.log_level,
-        uvicorn={name: str(path) for name, path in files.items() if path is not None},
+        uvicorn={
+            "forwarded_allow_ips": EVERYBODY if EVERYBODY in proxies else proxies,
+            **{name: str(path) for name, path in files.items() if path is not None},
+        },
     )
 
 
