@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,19 +10,25 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from hubbub import History, Hub, Position, User
+from hubbub import Allow, History, Hub, Position, User
 from hubbub.core.errors import BrokerError
-from hubbub.core.messages import Publication
+from hubbub.core.messages import Json, Publication
 from hubbub.core.presence import Present
+from hubbub.gateway import Credentials, Gateway, Identity, StandardHandlers, TokenVerifier, Visitor
+from hubbub.gateway.later import Maybe, then
 
 WAVE = 100
 """Publishes that are begun at once when many are cancelled."""
 
 hub = Hub(os.environ["HUBBUB_TEST_BROKER"])
 hub.room("here:{name:path}", presence=True)
-hub.room("small:{name:path}", history=History(size=10, ttl=600))
-hub.room("brief:{name:path}", history=History(size=100, ttl=1.0))
-hub.room("{test}:{number}", history=History(size=20_000, ttl=600))
+for pattern, kept, allowed in [
+    ("small:{name:path}", History(size=10, ttl=600), Allow.ANYONE),
+    ("brief:{name:path}", History(size=100, ttl=1.0), Allow.ANYONE),
+    ("own:{name:path}", History(size=100, ttl=600), Allow.TOKEN),
+    ("{test}:{number}", History(size=20_000, ttl=600), Allow.ANYONE),
+]:
+    hub.room(pattern, history=kept, force_recovery=True, allow_subscribe=allowed)
 
 left: list[tuple[str, str | None]] = []
 """Room and user of everybody who left, as this process was told."""
@@ -31,6 +38,15 @@ left: list[tuple[str, str | None]] = []
 def note(room: str, present: Present) -> None:
     """Somebody left."""
     left.append((room, present.user))
+
+
+class Handlers(StandardHandlers):
+    """The standard handlers; a client is told which process it came to."""
+
+    def authenticate(self, visitor: Visitor, credentials: Credentials) -> Maybe[Identity]:
+        """As always, with the process's id."""
+        told = Json(f'{{"pid":{os.getpid()}}}')
+        return then(super().authenticate(visitor, credentials), lambda who: replace(who, data=told))
 
 
 async def follow(websocket: WebSocket) -> None:
@@ -104,8 +120,10 @@ def place(publication: Publication) -> dict[str, object]:
     return {} if position is None else {"epoch": position.epoch, "offset": position.offset}
 
 
+handlers = Handlers(hub, TokenVerifier(os.environ["HUBBUB_TEST_SECRET"]), anonymous=True)
 app = Starlette(
     routes=[
+        *Gateway(hub, handlers=handlers).routes,
         WebSocketRoute("/ws", follow),
         Route("/publish", publish, methods=["POST"]),
         Route("/history", history),

@@ -1,13 +1,16 @@
 """What the fault tests share: a broker of each kind with two nodes on it, and a way to tell figures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 import import_paths  # noqa: F401  (for its effect)
 import pytest
+import pytest_asyncio
 from broker_servers import broker_server
 from cluster import WORKERS, Cluster
 from figures import Figures
+from js_members import node_process
+from mixed_crowd import MIXED, Kind
 from nodes import nodes
 
 
@@ -27,6 +30,13 @@ def cluster(running_cluster: Cluster, request: pytest.FixtureRequest) -> Iterato
     running_cluster.whole()
     yield replace(running_cluster, prefix=request.function.__name__.removeprefix("test_")[:60])
     running_cluster.server.check_log()
+
+
+@pytest_asyncio.fixture
+async def kinds() -> AsyncIterator[tuple[Kind, ...]]:
+    """All kinds of members: envelopes, and the official SDKs for Python and JavaScript."""
+    async with node_process() as node:
+        yield (*MIXED, node.member)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import time
 import urllib.error
@@ -13,6 +14,9 @@ from pathlib import Path
 from server_process import HUBBUB, START_SECONDS, ServerProcess, running
 
 HERE = Path(__file__).parent
+
+SECRET = secrets.token_urlsafe(32)
+"""Of the tokens, for all nodes that these tests start."""
 
 
 @contextmanager
@@ -28,7 +32,10 @@ def nodes(broker: str, folder: Path, workers: int = 2, name: str = "nodes") -> I
     command = ["env", "-C", str(HERE), *HUBBUB, "run", "app:app"]
     options = ["--workers", str(workers), "--drain", "0", "--log-level", "info"]
     log = folder / f"{name}.log"
-    with running([*command, *options], log, {"HUBBUB_TEST_BROKER": broker}) as server:
+    with running(
+        [*command, *options], log, {"HUBBUB_TEST_BROKER": broker, "HUBBUB_TEST_SECRET": SECRET}
+    ) as server:
+        server.secret(SECRET)
         wait_for_workers(server, workers)
         yield server
 

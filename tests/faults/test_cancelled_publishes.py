@@ -8,7 +8,7 @@ from checker import check
 from cluster import Cluster
 from delivery_logs import Outcome, Place, Published
 from figures import Figures, sized
-from members import crowd
+from mixed_crowd import crowd
 from publishers import HttpLink, press
 
 pytestmark = pytest.mark.timeout(sized(60, 120))

@@ -12,7 +12,7 @@ import pytest
 from checker import Verdict, check
 from cluster import Cluster
 from figures import Figures, sized
-from members import Crowd, crowd
+from mixed_crowd import AnyMember, Crowd, crowd
 from nodes import nodes
 from polling import eventually
 from publishers import Press, press
@@ -38,8 +38,8 @@ class Scene:
 
     link: TcpProxy
     publishers: Press
-    near: Crowd
-    far: Crowd
+    near: Crowd[AnyMember]
+    far: Crowd[AnyMember]
 
     def published(self, count: float) -> bool:
         """Whether so many were accepted."""

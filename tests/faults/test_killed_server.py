@@ -8,7 +8,8 @@ import pytest
 from checker import check
 from delivery_logs import ClientLog, Joined, Place, Received
 from figures import Figures, sized
-from members import Crowd, Data, Member
+from members import Data, Member
+from mixed_crowd import Crowd
 from nodes import kill, nodes
 from polling import eventually
 from publishers import HttpLink, Press, press

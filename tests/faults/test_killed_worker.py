@@ -8,7 +8,7 @@ from checker import check
 from cluster import WORKERS, Cluster
 from delivery_logs import Joined
 from figures import Figures, sized
-from members import Member, crowd
+from mixed_crowd import AnyMember, Kind, crowd
 from nodes import kill
 from polling import eventually
 from publishers import press
@@ -19,17 +19,17 @@ BACK = 10.0
 """Seconds within which every client must be back."""
 
 
-def came_back(member: Member, after: float) -> float:
+def came_back(member: AnyMember, after: float) -> float:
     """When it joined for the first time after that moment."""
     return next(event.time for event in member.log.events if isinstance(event, Joined) and event.time > after)
 
 
 async def test_members_of_a_killed_worker_come_back_and_miss_nothing(
-    cluster: Cluster, figures: Figures
+    cluster: Cluster, figures: Figures, kinds: tuple[Kind, ...]
 ) -> None:
     rooms, total = cluster.rooms(20), sized(1_000, 10_000)
     async with (
-        crowd(cluster.ws, rooms, sized(4, 10), processes=WORKERS) as people,
+        crowd(cluster.ws, rooms, sized(5, 10), processes=WORKERS, kinds=kinds) as people,
         press(cluster.port, rooms, 20, insist=True, processes=WORKERS) as publishers,
     ):
         publishing = asyncio.create_task(publishers.run(total // 20, rate=sized(500, 1_000)))

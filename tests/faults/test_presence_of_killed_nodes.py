@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from cluster import WORKERS, Cluster
 from figures import Figures
-from members import Crowd, Member
+from members import Member
+from mixed_crowd import Crowd
 from nodes import kill
 from polling import eventually
 from publishers import HttpLink

@@ -9,7 +9,8 @@ from checker import check
 from cluster import WORKERS, Cluster
 from delivery_logs import ClientLog, Joined, Place, Received
 from figures import Figures, sized
-from members import Crowd, Member, crowd
+from members import Member
+from mixed_crowd import Crowd, crowd
 from polling import eventually
 from publishers import HttpLink, press
 
@@ -29,7 +30,7 @@ def resumed(log: ClientLog) -> tuple[bool | None, list[int]]:
     return first.recovered, [event.place.offset for event in rest if isinstance(event, Received)]
 
 
-async def come_back(cluster: Cluster, room: str, places: list[Place]) -> list[Crowd]:
+async def come_back(cluster: Cluster, room: str, places: list[Place]) -> list[Crowd[Member]]:
     """Clients that come with these positions, as if they had been there before."""
     crowds = [
         Crowd(Member(cluster.ws, room, f"from {place}", place=place) for _ in range(EACH)) for place in places

@@ -1,0 +1,45 @@
+"""The official JavaScript SDK in Node, installed once for each version of `package.json`."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent / "gateway" / "node" / "package.json"
+
+
+def not_run(reason: str) -> None:
+    """In CI this has to run; elsewhere there may be no Node."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def installed_sdk() -> Path:
+    """A folder with the SDK; scripts that are put there find it. Skips where there is no npm."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        not_run("there is no node or no npm")
+    wanted = PACKAGE.read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hubbub-tests"
+    folder = cache / f"node-{hashlib.sha256(wanted).hexdigest()[:16]}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _install(folder, wanted)
+    return folder
+
+
+def _install(folder: Path, package: bytes) -> None:
+    options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+        (Path(fresh) / "package.json").write_bytes(package)
+        npm = subprocess.run(
+            ["npm", "install", *options], cwd=fresh, capture_output=True, text=True, timeout=50, check=False
+        )
+        if npm.returncode:
+            not_run(f"npm could not install the SDK: {npm.stderr[-500:]}")
+        if not folder.exists():  # another test process may have been faster
+            shutil.copytree(fresh, folder)
