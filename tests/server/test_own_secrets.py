@@ -81,7 +81,12 @@ def test_a_server_that_keeps_nothing_keeps_no_secrets_and_says_so(tmp_path: Path
 
 
 def test_workers_sign_with_the_first_secret_and_accept_all(tmp_path: Path) -> None:
-    environment = {"HUBBUB_SECRET": f"{SECRET} {OLD_SECRET}", "HUBBUB_API_KEY": KEY, "HUBBUB_WORKERS": "2"}
+    environment = {
+        "HUBBUB_SECRET": f"{SECRET} {OLD_SECRET}",
+        "HUBBUB_API_KEY": KEY,
+        "HUBBUB_WORKERS": "2",
+        "HUBBUB_BROKER": f"embedded://{tmp_path}/valkey",
+    }
     with serving(tmp_path, environment) as server:
         for secret in (SECRET, OLD_SECRET):
             assert connected(server, server.secret(Tokens(secret).issue("ada")))

@@ -21,6 +21,8 @@ KEY = "test-api-key-0123456789-abcdefghijkl"
 GIVEN = {
     "host": "127.0.0.2",
     "port": 8_123,
+    "operator_host": "127.0.0.3",
+    "operator_port": 8_124,
     "workers": 3,
     "drain": 2.5,
     "log_level": "debug",
@@ -30,6 +32,14 @@ GIVEN = {
     "trusted_proxies": ["10.0.0.0/8", "::1"],
     "secret": [SECRET, OLD_SECRET],
     "api_key": [KEY],
+    "admin_key": ["test-admin-key-0123456789-abcdefghij"],
+    "metrics_key": ["test-metrics-key-0123456789-abcdefgh"],
+    "chat": False,
+    "plain_rooms": False,
+    "api": False,
+    "docs": True,
+    "metrics": False,
+    "admin": True,
     "token_audience": "chat",
     "token_issuer": "https://id.example.com",
     "jwks": ["https://id.example.com/keys"],
@@ -218,7 +228,9 @@ def print_config(*arguments: str, environment: dict[str, str] | None = None) -> 
 def test_the_printed_configuration_is_toml_that_gives_the_same_settings(tmp_path: Path) -> None:
     file = tmp_path / "given.toml"
     file.write_text(
-        toml(given("secret", "api_key", "data")) + 'data = "a \\"quoted\\" \\u007f café"\n' + ROOM
+        toml(given("secret", "api_key", "admin_key", "metrics_key", "data"))
+        + 'data = "a \\"quoted\\" \\u007f café"\n'
+        + ROOM
     )
     configuration = load(file, {})
     text = printed(configuration)

@@ -1,47 +1,99 @@
-"""The server's application."""
+"""The server's application: its parts, each on the public port or on the operators'."""
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Final, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 import hubbub
+from hubbub import Hub
 from hubbub.server import pages
 from hubbub.server.assembly import make_hub
 from hubbub.server.chat import add_chat_rooms, chat_router
+from hubbub.server.exposure import Place, exposures
+from hubbub.server.health import health_router
+from hubbub.server.plain_rooms import plain_room_router
+from hubbub.server.ports import Ports
 from hubbub.server.settings import Settings
-from hubbub.uvicorn.endpoint import DRAIN
+
+Part: TypeAlias = Callable[[Hub, Settings], Sequence[BaseRoute]]
+"""Prepares the hub for a part of the server, before the hub runs, and returns the part's routes."""
 
 
-def worker_app() -> FastAPI:
+def _chat(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
+    add_chat_rooms(hub)
+    return [*pages.chat_router.routes, *chat_router(hub).routes]
+
+
+def _plain_rooms(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
+    return plain_room_router(hub).routes
+
+
+def _api(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
+    return hub.gateway.api_routes(settings.api_key)
+
+
+PARTS: Final[dict[str, Part]] = {"chat": _chat, "plain_rooms": _plain_rooms, "api": _api}
+"""By the setting that switches the part; `exposures` says where each is. The docs are FastAPI's own."""
+
+
+def worker_app() -> FastAPI | Ports:
     """The application in a process that the command has started."""
     return create_app(Settings.handed_on())
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI | Ports:
     """The ASGI application of ``hubbub serve``.
 
     Raises:
         ConfigurationError: if a setting cannot work.
     """
     hub = make_hub(settings)
-    add_chat_rooms(hub)
-    app = FastAPI(title="Hubbub", version=hubbub.__version__, lifespan=hub.lifespan)
-    app.include_router(pages.router)
-    app.include_router(chat_router(hub))
-    app.router.routes.extend([*hub.routes, *hub.gateway.api_routes(settings.api_key)])
+    found: dict[Place, set[str]] = {place: set() for place in Place}
+    for name, exposure in exposures(settings).items():
+        found[exposure.place].add(name)
+    public = _app(hub, found[Place.PUBLIC], settings)
+    public.router.lifespan_context = hub.lifespan
+    home = pages.home_router(found[Place.PUBLIC])
+    public.router.routes.extend([*hub.routes, *home.routes, *pages.router.routes])
+    if settings.operator_port is None:
+        return public
+    operator = _app(hub, found[Place.OPERATOR], settings, described_too=public.routes)
+    return Ports(public, operator)
 
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        """Whether the process answers."""
-        return {"status": "ok"}
 
-    @app.get("/ready")
-    async def ready(request: Request) -> JSONResponse:
-        """Whether the process wants new clients: 503 while it is draining or its broker is away."""
-        drain = request.scope.get("state", {}).get(DRAIN)
-        if drain is not None and drain.active:
-            return JSONResponse({"status": "draining"}, 503, {"Retry-After": "1"})
-        if not hub.ready:
-            return JSONResponse({"status": "broker away"}, 503, {"Retry-After": "1"})
-        return JSONResponse({"status": "ok"})
-
+def _app(
+    hub: Hub, parts: Set[str], settings: Settings, described_too: Iterable[BaseRoute] = ()
+) -> "_DescribedApp":
+    """An app with the parts of that name, and with what every app has."""
+    app = _DescribedApp("docs" in parts, described_too)
+    app.router.routes.extend(health_router(hub).routes)
+    for name, part in PARTS.items():
+        if name in parts:
+            app.router.routes.extend(part(hub, settings))
     return app
+
+
+class _DescribedApp(FastAPI):
+    """FastAPI with docs or without them, which may be about the routes of another app as well."""
+
+    def __init__(self, docs: bool, described_too: Iterable[BaseRoute]) -> None:
+        super().__init__(
+            title="Hubbub",
+            version=hubbub.__version__,
+            docs_url="/docs" if docs else None,
+            redoc_url=None,
+            openapi_url="/openapi.json" if docs else None,
+        )
+        self._described_too = described_too
+
+    def openapi(self) -> dict[str, object]:
+        """The description of the HTTP endpoints."""
+        if self.openapi_schema is None:
+            routes = {getattr(one, "path", ""): one for one in (*self._described_too, *self.routes)}
+            self.openapi_schema = get_openapi(
+                title=self.title, version=self.version, routes=list(routes.values())
+            )
+        return self.openapi_schema

@@ -1,4 +1,4 @@
-"""The chat's rooms, for plain WebSockets and for clients of the Centrifuge protocol, and the plain rooms."""
+"""The chat's rooms, for plain WebSockets and for clients of the Centrifuge protocol."""
 
 import unicodedata
 from typing import Annotated, Final
@@ -73,21 +73,8 @@ async def _tell(hub: Hub, room: str, present: Present, what: str) -> None:
 
 
 def chat_router(hub: Hub) -> APIRouter:
-    """The routes of rooms and chat on the given hub."""
+    """The chat's routes on the given hub."""
     router = APIRouter()
-
-    @router.websocket("/ws/room/{room}")
-    async def plain_room(websocket: WebSocket, room: str, username: Username = "anonymous") -> None:
-        """Text in, ``[room] name: text`` out."""
-        name = f"room:{room}"
-        async with hub.connection(websocket) as me, me.join(name):
-            await hub.broadcast_to_room(name, f"A new user joined #{room}")
-            try:
-                async for text in me.iter_text():
-                    await hub.broadcast_to_room(name, f"[{room}] {username}: {text}")
-            finally:
-                me.leave(name)
-                await hub.broadcast_to_room(name, f"{username} left")
 
     @router.websocket("/chat/{room}")
     async def chat(websocket: WebSocket, room: str, username: Username = "anonymous") -> None:

@@ -9,8 +9,9 @@ from hubbub.core.origins import Origins
 from hubbub.gateway import TokenVerifier
 from hubbub.gateway.permissions import PersonalRooms
 from hubbub.hub import Hub
+from hubbub.server.exposure import operator_address
 from hubbub.server.proxies import check_proxies
-from hubbub.server.settings import SECRETS, Settings
+from hubbub.server.settings import SECRETS, Settings, is_loopback
 
 
 def contradictions(settings: Settings) -> list[tuple[str, str]]:
@@ -21,6 +22,8 @@ def contradictions(settings: Settings) -> list[tuple[str, str]]:
     ]
     if settings.jwks and settings.secret:
         found.append(("jwks", "tokens are checked with a secret or with key sets; give one of them"))
+    found += _islands(settings)
+    found += _open_to_others(settings)
     for name, check in _checks(settings):
         try:
             check()
@@ -33,6 +36,24 @@ def _half_of_tls(settings: Settings) -> list[str]:
     files = {"ssl_certfile": settings.ssl_certfile, "ssl_keyfile": settings.ssl_keyfile}
     given = [name for name, path in files.items() if path is not None]
     return given if len(given) == 1 else []
+
+
+def _islands(settings: Settings) -> Iterator[tuple[str, str]]:
+    scheme = settings.effective_broker.partition(":")[0]
+    if settings.workers > 1 and scheme in ("memory", "sqlite"):
+        yield (
+            "workers",
+            f"{scheme}:// is for one process: {settings.workers} would share no rooms. Have one worker, "
+            "leave the broker out (they start a Valkey of their own then), or name a Redis, Valkey or NATS",
+        )
+
+
+def _open_to_others(settings: Settings) -> Iterator[tuple[str, str]]:
+    address = operator_address(settings)
+    if settings.admin and not settings.admin_key and not is_loopback(address):
+        yield "admin", f"others can reach {address}: it takes an admin_key, or an operator_port of its own"
+    if settings.operator_port and settings.operator_port == settings.port:
+        yield "operator_port", "it is the same as port"
 
 
 def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -1,5 +1,6 @@
 """The pages: plain files, with headers that let a browser run nothing else."""
 
+import re
 from collections.abc import Set
 from importlib.resources import files
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Final
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -35,13 +36,33 @@ def _file(path: Path) -> FileResponse:
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=HEADERS)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
-async def home() -> FileResponse:
-    """The home page."""
-    return _file(_PAGES / "home.html")
+def home_router(shown: Set[str]) -> APIRouter:
+    """The home page, with what it says about the parts of the server that are shown here."""
+    text = home_text((_PAGES / "home.html").read_text(encoding="utf-8"), shown)
+    home_routes = APIRouter(include_in_schema=False)
+
+    @home_routes.api_route("/", methods=["GET", "HEAD"])
+    async def home() -> HTMLResponse:
+        """The home page."""
+        return HTMLResponse(text, headers=HEADERS)
+
+    return home_routes
 
 
-@router.api_route("/chat", methods=["GET", "HEAD"])
+def home_text(page: str, shown: Set[str]) -> str:
+    """The page without what is between ``<!-- part -->`` and ``<!-- /part -->`` of other parts."""
+    return re.sub(
+        r"[ \t]*<!-- (\w+) -->(.*?)<!-- /\1 -->\n?",
+        lambda found: found[0] if found[1] in shown else "",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+chat_router = APIRouter(include_in_schema=False)
+
+
+@chat_router.api_route("/chat", methods=["GET", "HEAD"])
 async def chat() -> FileResponse:
     """The chat page."""
     return _file(_PAGES / "chat.html")

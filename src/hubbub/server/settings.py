@@ -20,7 +20,10 @@ HANDED_ON: Final = "HUBBUB_SERVE_SETTINGS"
 MAX_DRAIN: Final = 25
 """Longest drain, in seconds: the process ends within 30."""
 
-SECRETS: Final = ("secret", "api_key")
+REQUIRED_SECRETS: Final = ("secret", "api_key")
+"""Secrets without which there is no server; where only its own machine can reach it, it makes them itself."""
+
+SECRETS: Final = (*REQUIRED_SECRETS, "admin_key", "metrics_key")
 """The settings whose values are shown to nobody."""
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
@@ -82,6 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: Annotated[str, Meta(description="Address to bind.", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port to bind.", ge=0, le=65_535)] = 8_000
+    operator_host: Annotated[str, Meta(description="Address of the operator port.", min_length=1)] = (
+        "127.0.0.1"
+    )
+    operator_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65_535)] | None,
+        Meta(description="A port of its own for admin, API, metrics and docs."),
+    ] = None
     workers: Annotated[int, Meta(description="How many processes.", ge=1)] = 1
     drain: Annotated[
         float,
@@ -117,6 +127,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_key: Annotated[
         tuple[str, ...], Meta(description="Lets a program use the HTTP API, 32 bytes or more.")
     ] = ()
+    admin_key: Annotated[
+        tuple[str, ...], Meta(description="Lets a person use the admin page, 32 bytes or more.")
+    ] = ()
+    metrics_key: Annotated[
+        tuple[str, ...], Meta(description="Lets a program read the metrics, 32 bytes or more.")
+    ] = ()
+    chat: Annotated[bool, Meta(description="The chat: its page and its rooms.")] = True
+    plain_rooms: Annotated[bool, Meta(description="The plain rooms, /ws/room/{room}.")] = True
+    api: Annotated[bool, Meta(description="The HTTP API.")] = True
+    docs: Annotated[
+        bool | None, Meta(description="The API docs; else only where no other machine can reach them.")
+    ] = None
+    metrics: Annotated[
+        bool | None,
+        Meta(description="The metrics; else only with a key, or where no other machine can reach them."),
+    ] = None
+    admin: Annotated[
+        bool | None,
+        Meta(description="The admin page; else only with a key, or where no other machine can reach it."),
+    ] = None
     token_audience: Annotated[str | None, Meta(description="The aud that tokens have to have.")] = None
     token_issuer: Annotated[str | None, Meta(description="The iss that tokens have to have.")] = None
     jwks: Annotated[
@@ -136,12 +166,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def local(self) -> bool:
         """Whether only this machine can reach the server."""
-        if self.host.lower() == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def effective_broker(self) -> str:
@@ -161,8 +186,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def missing_secrets(self) -> list[str]:
-        """Which of `SECRETS` nobody has given. With key sets there is no need of a secret for tokens."""
-        return [name for name in SECRETS if not getattr(self, name) and not (name == "secret" and self.jwks)]
+        """Which of `REQUIRED_SECRETS` nobody has given. Key sets stand in for the secret of tokens."""
+        needed = [name for name in REQUIRED_SECRETS if not (name == "secret" and self.jwks)]
+        return [name for name in needed if not getattr(self, name)]
 
     @classmethod
     def handed_on(cls) -> Self:
@@ -172,6 +198,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def hand_on(self) -> None:
         """Leave the settings for the processes that this one starts."""
         os.environ[HANDED_ON] = msgspec.json.encode(self, enc_hook=plain_value).decode()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on that address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_value(kind: type, value: object) -> object:

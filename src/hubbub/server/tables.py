@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
+from msgspec import Meta
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.server.settings import RoomTable, Settings, read_value
@@ -71,6 +72,21 @@ class Field:
                 return tuple(str(one.value) for one in kind)
         return ()
 
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is true or false, or left to the server."""
+        return bool in (self.base, *get_args(self.base))
+
+    @property
+    def number(self) -> tuple[type[int | float], Meta] | None:
+        """Whole or not, and its bounds; None for what is no number."""
+        for kind in (self.kind, *get_args(self.base)):
+            plain, *said = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+            for bounds in said:
+                if plain in (int, float) and isinstance(bounds, Meta):
+                    return plain, bounds
+        return None
+
     def read(self, value: object, *, text: bool = False, folder: Path | None = None) -> Any:
         """Make a value of what was given.
 
@@ -85,7 +101,7 @@ class Field:
         if self.is_list and isinstance(value, str):
             value = value.split() if text else [value]
         elif text and isinstance(value, str):
-            value = _YES.get(value.lower(), value) if self.base is bool else value
+            value = _YES.get(value.lower(), value) if self.is_switch else value
         try:
             read = msgspec.convert(value, self.kind, strict=not text, dec_hook=read_value)
         except msgspec.ValidationError as error:

@@ -15,7 +15,8 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from hubbub.uvicorn.closing import Closing
-from hubbub.uvicorn.endpoint import DRAIN, Drain
+from hubbub.uvicorn.endpoint import DRAIN, PORTS, Drain
+from hubbub.uvicorn.sockets import port_of
 
 _logger = logging.getLogger("uvicorn.error")
 
@@ -35,8 +36,9 @@ class DrainingServer(Server):
         self._interrupted = False  # by Ctrl-C: whoever sits before the terminal does not want to wait
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Make the drain known to the app, then start."""
+        """Make the drain and the ports known to the app, then start."""
         self.lifespan.state[DRAIN] = self.drain
+        self.lifespan.state[PORTS] = tuple(map(port_of, sockets or ()))
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -15,6 +15,9 @@ from hubbub.uvicorn.handshake import header_lines
 DRAIN: Final = "hubbub.drain"
 """Where in the lifespan state, and so in each ASGI scope's ``state``, the server's `Drain` is."""
 
+PORTS: Final = "hubbub.ports"
+"""There, too: the ports on which the server listens, in the order in which it was given its sockets."""
+
 ASGIApp = Callable[[Any, Any, Any], Coroutine[Any, Any, object]]
 
 

@@ -13,6 +13,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess, multiprocess
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.limits import Limits
 from hubbub.uvicorn.drain import DrainingServer
+from hubbub.uvicorn.sockets import port_of
 
 EXIT_TIME = 30.0
 """Seconds from SIGTERM to the end of the process, at most."""
@@ -27,6 +28,9 @@ class RunOptions:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    more: tuple[tuple[str, int], ...] = ()
+    """Further addresses and ports to listen on. The app tells them apart by `PORTS`."""
+
     workers: int = 1
     reload: bool = False
     drain: float = 10.0
@@ -104,19 +108,17 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"Cannot listen on {host} port {port}: {error.strerror}") from error
     bound.set_inheritable(True)
     shown = f"[{host}]" if ":" in host else host
-    logging.getLogger("uvicorn.error").info(
-        "Listening on %s port %d (Ctrl-C to stop)", shown, bound.getsockname()[1]
-    )
+    logging.getLogger("uvicorn.error").info("Listening on %s port %d (Ctrl-C to stop)", shown, port_of(bound))
     return bound
 
 
-def run(app: Any, options: RunOptions, announce: Callable[[int], None] = lambda port: None) -> int:
+def run(app: Any, options: RunOptions, announce: Callable[..., None] = lambda *ports: None) -> int:
     """Serve until a signal comes; return the exit status.
 
     Args:
         app: an ASGI app, or its import string, which several workers and reload need.
         options: how.
-        announce: called with the port once it is bound.
+        announce: called with the ports once they are bound.
 
     Raises:
         ConfigurationError: if the address cannot be bound.
@@ -124,19 +126,19 @@ def run(app: Any, options: RunOptions, announce: Callable[[int], None] = lambda 
     config = configure(app, options)
     if not (config.should_reload or config.workers > 1):
         config.load_app()
-    bound = bind(options.host, options.port)
-    announce(bound.getsockname()[1])
+    bound = [bind(host, port) for host, port in ((options.host, options.port), *options.more)]
+    announce(*map(port_of, bound))
     if config.should_reload:
         # Whoever saves a file wants to see the change now.
         server: Server = DrainingServer(config, window=0)
-        ChangeReload(config, target=server.run, sockets=[bound]).run()
+        ChangeReload(config, target=server.run, sockets=bound).run()
         return 0
     if config.workers > 1:
-        Workers(config, sockets=[bound]).run()
+        Workers(config, sockets=bound).run()
         return 0
     server = DrainingServer(config, options.drain)
     try:
-        server.run(sockets=[bound])
+        server.run(sockets=bound)
     except KeyboardInterrupt:
         logging.getLogger("uvicorn.error").debug("interrupted")
     return 0 if server.started else STARTUP_FAILURE

@@ -29,3 +29,9 @@ def set_up_socket(transport: asyncio.Transport, stall_timeout: float) -> tuple[A
         client[:2] if isinstance(client, tuple) else None,
         server[:2] if isinstance(server, tuple) else (server, None) if isinstance(server, str) else None,
     )
+
+
+def port_of(listener: socket.socket) -> int:
+    """The port of a listening socket; 0 for one of another kind than TCP."""
+    address = listener.getsockname()
+    return int(address[1]) if isinstance(address, tuple) else 0

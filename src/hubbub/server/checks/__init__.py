@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterator
 
 from hubbub.server.checks.broker import check_broker
-from hubbub.server.checks.exposure import check_origins, check_proxy, check_rooms, check_secrets, check_tls
+from hubbub.server.checks.exposure import (
+    check_exposure,
+    check_origins,
+    check_proxy,
+    check_rooms,
+    check_secrets,
+    check_tls,
+)
 from hubbub.server.checks.findings import Finding, Level
 from hubbub.server.checks.machine import (
     check_data_folder,
@@ -21,6 +28,7 @@ _CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     check_origins,
     check_tls,
     check_proxy,
+    check_exposure,
     check_rooms,
     check_workers,
     check_data_folder,

@@ -1,7 +1,8 @@
 """Who can reach the server, and what keeps out whoever should stay out."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from os import environ
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,9 +10,10 @@ from urllib.parse import urlsplit
 from hubbub.core.options import Allow
 from hubbub.server.checks.findings import Finding, error, ok, warn
 from hubbub.server.configuration import Configuration
+from hubbub.server.exposure import Exposure, Place, exposures, operator_address
 from hubbub.server.own_secrets import readable_by_others, secrets_file
 from hubbub.server.proxies import EVERYBODY, FORWARDED, THIS_MACHINE, trusted_proxies
-from hubbub.server.settings import SECRETS
+from hubbub.server.settings import SECRETS, is_loopback
 
 FEWEST_CHARACTERS: Final = 10
 """Different characters in a secret that somebody has not made up."""
@@ -35,8 +37,10 @@ def check_secrets(configuration: Configuration) -> Iterator[Finding]:
             yield error(name, f"one can be guessed ({configuration.place(name)})", _OPENSSL)
         elif values:
             yield ok(name, f"{len(values)}, from {configuration.sources[name]}")
-    if set(settings.secret) & set(settings.api_key):
-        yield error("api_key", "the same as secret: who has one has both", f"make another one; {_OPENSSL}")
+    for first, second in combinations(SECRETS, 2):
+        if set(getattr(settings, first)) & set(getattr(settings, second)):
+            said = f"the same as {first}: who has one has both"
+            yield error(second, said, f"make another one; {_OPENSSL}")
     yield from _files(configuration)
 
 
@@ -107,6 +111,33 @@ def check_proxy(configuration: Configuration) -> Iterator[Finding]:
         )
     else:
         yield ok("proxy", f"believed: {' and '.join(trusted) or 'none'}")
+
+
+def check_exposure(configuration: Configuration) -> Iterator[Finding]:
+    """What is shown on which port, and whether others can reach it."""
+    settings = configuration.settings
+    found = exposures(settings)
+    for place, address in ((Place.PUBLIC, settings.host), (Place.OPERATOR, settings.operator_host)):
+        names = [name for name, exposure in found.items() if exposure.place is place]
+        if names:
+            whose = "this machine" if is_loopback(address) else "whoever reaches it"
+            yield ok("exposed", f"on {address}, to {whose}: {', '.join(names)}")
+    off = [name for name, exposure in found.items() if exposure.place is Place.NOWHERE]
+    if off:
+        yield ok("exposed", f"nowhere: {', '.join(off)}")
+    if not is_loopback(operator_address(settings)):
+        yield from _open_to_others(configuration, found)
+
+
+def _open_to_others(configuration: Configuration, found: Mapping[str, Exposure]) -> Iterator[Finding]:
+    settings = configuration.settings
+    if found["metrics"].place is not Place.NOWHERE and not settings.metrics_key:
+        yield warn(
+            "metrics", "whoever reaches the server reads them", "set HUBBUB_METRICS_KEY, or an operator_port"
+        )
+    if found["docs"].place is not Place.NOWHERE:
+        place = configuration.place("docs")
+        yield warn("docs", "whoever reaches the server reads them", f"docs = false ({place})")
 
 
 def check_rooms(configuration: Configuration) -> Iterator[Finding]:

@@ -87,22 +87,25 @@ def check_data_folder(configuration: Configuration) -> Iterator[Finding]:
 
 def check_port(configuration: Configuration) -> Iterator[Finding]:
     """Whether the server can listen."""
-    host, port = configuration.settings.host, configuration.settings.port
+    settings = configuration.settings
+    yield _port(configuration, settings.host, settings.port, "")
+    if settings.operator_port is not None:
+        yield _port(configuration, settings.operator_host, settings.operator_port, "operator_")
+
+
+def _port(configuration: Configuration, host: str, port: int, prefix: str) -> Finding:
+    topic = f"{prefix}port".replace("_", " ")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as failure:
         if failure.errno == errno.EADDRINUSE:
-            yield warn(
-                "port",
-                f"{port} is in use",
-                f"if not by this server, choose another ({configuration.place('port')})",
-            )
-        else:
-            said = f"cannot listen on {host} port {port}: {failure.strerror}"
-            yield error("port", said, f"give an address of this machine ({configuration.place('host')})")
-    else:
-        yield ok("port", f"{host} port {port} is free")
+            place = configuration.place(f"{prefix}port")
+            return warn(topic, f"{port} is in use", f"if not by this server, choose another ({place})")
+        said = f"cannot listen on {host} port {port}: {failure.strerror}"
+        place = configuration.place(f"{prefix}host")
+        return error(topic, said, f"give an address of this machine ({place})")
+    return ok(topic, f"{host} port {port} is free")
 
 
 def check_workers(configuration: Configuration) -> Iterator[Finding]:
@@ -111,13 +114,6 @@ def check_workers(configuration: Configuration) -> Iterator[Finding]:
     place = configuration.place("workers")
     if settings.workers == 1:
         return
-    scheme = settings.effective_broker.partition(":")[0]
-    if scheme in ("memory", "sqlite"):
-        yield error(
-            "workers",
-            f"{settings.workers} with {scheme}://, which is for one process",
-            f"have one worker, leave the broker out, or name one for many ({configuration.place('broker')})",
-        )
     processors = os.cpu_count() or 1
     if settings.workers > processors:
         yield warn(

@@ -12,8 +12,8 @@ from hubbub.uvicorn.runner import RunOptions
 from hubbub.uvicorn.runner import run as run_app
 
 
-def launch(app: Any, options: RunOptions, announce: Callable[[int], None] = lambda port: None) -> None:
-    """Serve the app; `announce` is called with the port once it is bound."""
+def launch(app: Any, options: RunOptions, announce: Callable[..., None] = lambda *ports: None) -> None:
+    """Serve the app; `announce` is called with the ports once they are bound."""
     try:
         status = run_app(app, options, announce)
     except (ImportFromStringError, ConfigurationError) as error:

@@ -12,7 +12,7 @@ from msgspec import Meta
 from hubbub.core.errors import BrokerError, ConfigurationError
 from hubbub.server.configuration import CONFIG, FILE, PREFIX, Configuration, load
 from hubbub.server.own_secrets import with_kept_secrets
-from hubbub.server.settings import Settings
+from hubbub.server.settings import SECRETS, Settings
 from hubbub.server.tables import SETTINGS, ConfigurationProblems, Field, option_of
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -21,6 +21,8 @@ _EXPOSED: Final = "Better in the file or the environment: others can see the com
 _METAVARS: Final = {
     "host": "ADDRESS",
     "port": "N",
+    "operator_host": "ADDRESS",
+    "operator_port": "N",
     "workers": "N",
     "drain": "SECONDS",
     "broker": "URL",
@@ -28,6 +30,8 @@ _METAVARS: Final = {
     "trusted_proxies": "ADDRESS",
     "secret": "SECRET",
     "api_key": "KEY",
+    "admin_key": "KEY",
+    "metrics_key": "KEY",
     "jwks": "URL",
     "personal_room": "NAME",
 }
@@ -68,10 +72,9 @@ def configured(command: C) -> C:
 
 def serving(command: C) -> C:
     """An option for each setting. One that was not given is None."""
-    defaults = Settings()
     for name, field in reversed(SETTINGS.items()):
         if name != "rooms":
-            command = _option(field, getattr(defaults, name))(command)
+            command = _option(field)(command)
     return configured(command)
 
 
@@ -86,22 +89,24 @@ def default_of(name: str) -> str:
     default = getattr(Settings(), name)
     if isinstance(default, tuple):
         return " ".join(default)
-    return "" if default is None or default is False else str(default)
+    if isinstance(default, bool):
+        return "on" if default else ""
+    return "" if default is None else str(default)
 
 
-def _option(field: Field, default: object) -> Callable[[C], C]:
+def _option(field: Field) -> Callable[[C], C]:
     variable, shown = PREFIX + field.name.upper(), default_of(field.name)
-    said = [described(field), *([_EXPOSED] if field.name in ("secret", "api_key") else [])]
+    said = [described(field), *([_EXPOSED] if field.name in SECRETS else [])]
     text = f"{' '.join(said)}  [{variable}{f'; default: {shown}' if shown else ''}]"
     option = option_of(field.name)
-    if isinstance(default, bool):
+    if field.is_switch:
         names = (f"{option}/--no-{option[2:]}", field.name)
         return click.option(*names, cls=SettingOption, default=None, help=text)
     return click.option(
         option,
         field.name,
         cls=SettingOption,
-        type=_type_of(field, default),
+        type=_type_of(field),
         multiple=field.is_list,
         default=None,
         metavar=_METAVARS.get(field.name),
@@ -109,12 +114,12 @@ def _option(field: Field, default: object) -> Callable[[C], C]:
     )
 
 
-def _type_of(field: Field, default: object) -> Any:
+def _type_of(field: Field) -> Any:
     if field.choices:
         return click.Choice(field.choices)
-    if isinstance(default, int | float):
-        bounds = next(one for one in get_args(field.kind) if isinstance(one, Meta))
-        kind: Any = click.IntRange if isinstance(default, int) else click.FloatRange
+    if field.number is not None:
+        number, bounds = field.number
+        kind: Any = click.IntRange if number is int else click.FloatRange
         return kind(bounds.ge, bounds.le)
     if field.name == "data":
         return click.Path(file_okay=False)

@@ -11,13 +11,20 @@ import hubbub
 from hubbub.server.commands.launch import launch
 from hubbub.server.commands.options import read_configuration, serving, told
 from hubbub.server.configuration import Configuration
+from hubbub.server.exposure import Exposure, Place, exposures
 from hubbub.server.own_secrets import THIS_RUN, secrets_file, with_own_secrets
 from hubbub.server.printed_settings import printed
 from hubbub.server.proxies import EVERYBODY, trusted_proxies
 from hubbub.server.settings import SECRETS, Settings
 from hubbub.uvicorn.runner import RunOptions
 
-PAGES = (("home", "/"), ("chat", "/chat"), ("API docs", "/docs"), ("health", "/health"))
+PAGES = (
+    ("home", "", "/"),
+    ("chat", "chat", "/chat"),
+    ("API docs", "docs", "/docs"),
+    ("health", "", "/health"),
+)
+"""What can be opened, the setting that switches it, and the path."""
 
 
 @click.command()
@@ -47,7 +54,7 @@ def serve(file: Path | None, print_config: bool, **options: object) -> None:
         settings.hand_on()
         app = "hubbub.server.app:worker_app"
         run_options = replace(run_options, uvicorn={**run_options.uvicorn, "factory": True})
-    launch(app, run_options, lambda port: _announce(configuration, port))
+    launch(app, run_options, lambda *ports: _announce(configuration, *ports))
 
 
 def _run_options(settings: Settings) -> RunOptions:
@@ -56,6 +63,7 @@ def _run_options(settings: Settings) -> RunOptions:
     return RunOptions(
         host=settings.host,
         port=settings.port,
+        more=() if settings.operator_port is None else ((settings.operator_host, settings.operator_port),),
         workers=settings.workers,
         drain=settings.drain,
         log_level=settings.log_level,
@@ -66,18 +74,20 @@ def _run_options(settings: Settings) -> RunOptions:
     )
 
 
-def _announce(configuration: Configuration, port: int) -> None:
+def _announce(configuration: Configuration, port: int, operator_port: int | None = None) -> None:
     settings = configuration.settings
-    scheme = "http" if settings.ssl_certfile is None else "https"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    addresses = {
+        Place.PUBLIC: _address(settings, settings.host, port),
+        Place.OPERATOR: _address(settings, settings.operator_host, operator_port),
+    }
     click.echo(f"Hubbub {hubbub.__version__}")
-    for name, path in PAGES:
-        click.echo(f"  {name:9} {scheme}://{host}:{port}{path}")
-    broker = settings.effective_broker.partition(":")[0]
-    if settings.workers > 1 and broker in ("memory", "sqlite"):
-        click.echo(
-            f"  warning   {broker}:// is for one process: {settings.workers} of them share no rooms", err=True
-        )
+    found = exposures(settings)
+    for name, setting, path in PAGES:
+        exposure = found.get(setting, Exposure(Place.PUBLIC))
+        if exposure.place in addresses:
+            click.echo(f"  {name:9} {addresses[exposure.place]}{path}")
+        elif exposure.why:
+            click.echo(f"  {name:9} off: {exposure.why}")
     sources = {configuration.sources[name] for name in SECRETS}
     kept = secrets_file(settings)
     if str(kept) in sources:
@@ -86,6 +96,11 @@ def _announce(configuration: Configuration, port: int) -> None:
         click.echo(
             "  secrets   made for this run, kept nowhere; HUBBUB_SECRET and HUBBUB_API_KEY give it yours"
         )
+
+
+def _address(settings: Settings, host: str, port: int | None) -> str:
+    scheme = "http" if settings.ssl_certfile is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _make_folder(path: Path) -> None:

@@ -49,16 +49,25 @@ def with_api_key(command: C) -> C:
     return click.option("--api-key", metavar="KEY", help=text)(command)
 
 
-def address_of(settings: Settings, url: str | None, insecure: bool) -> str:
+def address_of(settings: Settings, url: str | None, insecure: bool, *, operator: bool = False) -> str:
     """The URL of the server, without a slash at its end.
+
+    Args:
+        settings: where it is, if no URL is given.
+        url: where it is.
+        insecure: keys may go over plain HTTP to other machines.
+        operator: what is asked for is on the operator port, if there is one.
 
     Raises:
         click.ClickException: if it is no URL, or one over which others would hear the key.
     """
     if url is None:
         scheme = "http" if settings.ssl_certfile is None else "https"
-        host = _EVERYWHERE.get(settings.host, settings.host)
-        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+        host, port = settings.host, settings.port
+        if operator and settings.operator_port is not None:
+            host, port = settings.operator_host, settings.operator_port
+        host = _EVERYWHERE.get(host, host)
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.ClickException(f"The address of a server looks like https://hub.example.com, not {url!r}")
@@ -81,7 +90,7 @@ class Api:
         known = key or next(iter(settings.api_key), None)
         if known is None:
             raise click.ClickException("There is no API key: give --api-key or HUBBUB_API_KEY")
-        return cls(address_of(settings, url, insecure), known)
+        return cls(address_of(settings, url, insecure, operator=True), known)
 
     def call(self, method: str, arguments: Mapping[str, object]) -> dict[str, Any]:
         """The result of a method. Raises `click.ClickException` for an error, wherever it is."""
