@@ -21,6 +21,7 @@ from hubbub.core.errors import (
     Unauthorized,
     WrongMessageType,
 )
+from hubbub.core.figures import ConnectionFigures, Distribution, Figures, RoomFigures
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.history import History
 from hubbub.core.limits import Limits
@@ -39,8 +40,11 @@ __all__ = [
     "CloseCode",
     "ConfigurationError",
     "Connection",
+    "ConnectionFigures",
     "Delta",
     "Disconnected",
+    "Distribution",
+    "Figures",
     "Heartbeat",
     "History",
     "HistoryGone",
@@ -57,6 +61,7 @@ __all__ = [
     "Position",
     "Publication",
     "Refused",
+    "RoomFigures",
     "SlowConsumer",
     "Unauthorized",
     "User",

@@ -26,6 +26,7 @@ from hubbub.auth import Tickets, Verifier
 from hubbub.connection import Connection
 from hubbub.core.errors import BrokerError, ConfigurationError, Unauthorized
 from hubbub.core.messages import payload_bytes
+from hubbub.core.stats import RefusalReason
 from hubbub.core.users import User
 from hubbub.hub import Hub
 
@@ -114,12 +115,18 @@ class Auth:
         Raises:
             SocketRefused: if there is none; FastAPI and Starlette then close the socket.
         """
-        sockets.check_origin(websocket, self._hub.origins)
+        stats = self._hub.stats
+        try:
+            sockets.check_origin(websocket, self._hub.origins)
+        except SocketRefused:
+            stats.refuse(RefusalReason.ORIGIN)
+            raise
         try:
             user = await self._from_handshake(websocket)
             if user is None:
                 user = await self._from_first_message(websocket)
         except Unauthorized as error:
+            stats.refuse(error)
             _logger.info("refused %r: %s", websocket.scope["path"], error.detail)
             await sockets.tell(websocket, '{"type":"error","msg":"Unauthorized"}')
             raise SocketRefused(error) from error
@@ -145,6 +152,7 @@ class Auth:
                 raise Unauthorized
             return await self._from_session(session)
         except Unauthorized as error:
+            self._hub.stats.refuse(error)
             _logger.info("refused %r: %s", request.scope["path"], error.detail)
             raise HTTPException(401, "Unauthorized", {"WWW-Authenticate": "Bearer"}) from error
 

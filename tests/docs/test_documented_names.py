@@ -16,6 +16,7 @@ from document_blocks import ROOT, blocks_of, prose_of
 
 import hubbub
 from hubbub.core import errors
+from hubbub.core.stats import RefusalReason
 from hubbub.server import cli, pages
 from hubbub.server.app import create_app
 from hubbub.server.chat import chat_router
@@ -94,6 +95,20 @@ def test_the_defaults_are_those_of_the_code(kind: type) -> None:
 @pytest.mark.parametrize("kind", [hubbub.Publication, hubbub.User], ids=lambda kind: kind.__name__)
 def test_the_fields_are_those_of_the_code(kind: type) -> None:
     assert [row[0].strip("| `") for row in rows("python.md", kind.__name__)] == list(kind.__annotations__)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [hubbub.Figures, hubbub.RoomFigures, hubbub.ConnectionFigures, hubbub.Distribution],
+    ids=lambda kind: kind.__name__,
+)
+def test_the_figures_are_those_of_the_code(kind: type) -> None:
+    assert [row[0].strip("| `") for row in rows("metrics.md", kind.__name__)] == list(kind.__annotations__)
+
+
+def test_the_reasons_of_refusals_are_those_of_the_code() -> None:
+    documented = [row[0].strip("| `") for row in rows("metrics.md", "Reasons of refusals")]
+    assert documented == [reason.value for reason in RefusalReason]
 
 
 def test_the_policies_are_those_of_the_code() -> None:

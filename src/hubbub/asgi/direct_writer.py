@@ -81,6 +81,11 @@ class DirectWriter:
         """Bytes waiting here and in the server."""
         return self._frames.buffered() + (self._outbox.size if self._outbox is not None else 0)
 
+    @property
+    def queued_most(self) -> int:
+        """Most bytes that have ever waited here."""
+        return self._outbox.most if self._outbox is not None else 0
+
     def write(self, batch: FrameBatch) -> None:
         """Write without waiting. A client whose outbox is full is reported as slow."""
         if self._lost is not None:

@@ -70,6 +70,11 @@ class EventWriter:
         """Bytes waiting here."""
         return self._outbox.size
 
+    @property
+    def queued_most(self) -> int:
+        """Most bytes that have ever waited here."""
+        return self._outbox.most
+
     def write(self, items: Iterable[Outgoing[Event]]) -> None:
         """Queue items without waiting. A client whose outbox is full is reported as slow."""
         if self._closing or self._lost:

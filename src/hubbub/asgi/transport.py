@@ -69,6 +69,11 @@ class WebSocketTransport:
         return self._writer.buffered
 
     @property
+    def queued_most(self) -> int:
+        """Most bytes that have ever waited in the outbox."""
+        return self._writer.queued_most
+
+    @property
     def busy_since(self) -> float | None:
         """Loop time since when the client has taken nothing of what waits; None while nothing waits."""
         return self._writer.busy_since

@@ -37,6 +37,11 @@ class Transport(Protocol):
         ...
 
     @property
+    def queued_most(self) -> int:
+        """Most bytes that have ever waited in the outbox."""
+        ...
+
+    @property
     def busy_since(self) -> float | None:
         """Loop time since when the client has taken nothing of what waits; None while nothing waits."""
         ...

@@ -50,6 +50,11 @@ class Broker(Protocol):
         """Whether publications would be accepted now, as far as the broker knows."""
         ...
 
+    @property
+    def repaired(self) -> int:
+        """Publications that its link had lost and the store still had, since the start; 0 without a link."""
+        ...
+
     async def start(self, receiver: Receiver) -> None:
         """Connect and begin to deliver."""
         ...

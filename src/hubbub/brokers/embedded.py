@@ -71,6 +71,11 @@ class EmbeddedBroker:
         """Whether it is this process that starts Valkey when it dies."""
         return self._process.supervises
 
+    @property
+    def repaired(self) -> int:
+        """Publications that the link had lost and Valkey still had, since the start."""
+        return 0 if self._broker is None else self._broker.repaired
+
     async def start(self, receiver: Receiver) -> None:
         """Start Valkey or find it running, and begin to deliver.
 

@@ -1,5 +1,6 @@
 """One client, as the hub and a handler see it."""
 
-from hubbub.connection.connection import PONGS, Connection, Host, Joined, Membership
+from hubbub.connection.connection import PONGS, Connection, Membership
+from hubbub.connection.host import Host, Joined
 
 __all__ = ["PONGS", "Connection", "Host", "Joined", "Membership"]

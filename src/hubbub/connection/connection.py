@@ -1,72 +1,29 @@
 """Connection: the hub's view of one client, and a handler's."""
 
+import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 from weakref import ref
 
 from starlette.websockets import WebSocket
 
 from hubbub.asgi.transport_contract import Transport
+from hubbub.connection.host import Host, Joined
 from hubbub.connection.incoming import Incoming
 from hubbub.core.endings import PLAIN_ENDINGS
-from hubbub.core.errors import CloseCode, Disconnected
+from hubbub.core.errors import CloseCode, Disconnected, HubbubError
+from hubbub.core.figures import ConnectionFigures
 from hubbub.core.formats import PLAIN, Format
-from hubbub.core.heartbeat import Heartbeat, Pulse
-from hubbub.core.messages import Payload, to_payload
-from hubbub.core.outbox import Codec
+from hubbub.core.heartbeat import Pulse
+from hubbub.core.messages import Payload, payload_bytes, to_payload
+from hubbub.core.outbox import Codec, Outgoing
 from hubbub.core.positions import Position
 from hubbub.core.timers import Timer
 from hubbub.core.users import User
 
 PONGS = frozenset({"pong", '{"type":"pong"}', '{"type": "pong"}'})
 """What a client may answer to the heartbeat's ping."""
-
-
-class Host(Protocol):
-    """What a connection asks of its hub."""
-
-    @property
-    def heartbeat(self) -> Heartbeat:
-        """Times of the heartbeat."""
-        ...
-
-    def now(self) -> float:
-        """The loop's time, in seconds."""
-        ...
-
-    async def join(self, room: str, member: "Connection", *, since: Position | None = None) -> "Joined":
-        """Make the connection a member of the room."""
-        ...
-
-    def leave(self, room: str, member: "Connection") -> None:
-        """Take the connection out of the room."""
-        ...
-
-    def rooms_of(self, member: "Connection") -> list[str]:
-        """The names of the connection's rooms."""
-        ...
-
-    def flush(self) -> None:
-        """Write what was published in this tick."""
-        ...
-
-    def forget(self, member: "Connection") -> None:
-        """The connection has ended."""
-        ...
-
-    def regroup(self, member: "Connection") -> None:
-        """The connection is written to in another way."""
-        ...
-
-    def slow(self, member: "Connection") -> None:
-        """The connection's outbox is full."""
-        ...
-
-    def dropped(self, count: int) -> None:
-        """So many publications were dropped by a room's policy."""
-        ...
 
 
 class Connection(Incoming):
@@ -79,6 +36,8 @@ class Connection(Incoming):
         "__weakref__",
         "_host",
         "_transport",
+        "bytes_in",
+        "bytes_out",
         "endings",
         "expiry",
         "format",
@@ -86,8 +45,11 @@ class Connection(Incoming):
         "id",
         "info",
         "look",
+        "messages_in",
+        "messages_out",
         "on_gap",
         "on_lost",
+        "opened_at",
         "pulse",
         "socket",
         "user",
@@ -95,7 +57,7 @@ class Connection(Incoming):
 
     def __init__(
         self,
-        host: Host,
+        host: "Host[Connection]",
         id: str,
         *,
         user: User | None = None,
@@ -117,6 +79,9 @@ class Connection(Incoming):
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
         self.look: Timer | None = None  # the next look of the hub's `Watch`
         self.expiry: Timer | None = None  # the end of the user's credentials; None where they do not end
+        self.opened_at = time.time()
+        self.messages_in = self.bytes_in = 0
+        self.messages_out = self.bytes_out = 0  # without what its rooms are yet to credit it with
 
     def __repr__(self) -> str:
         state = "open" if self.closed is None else f"closed {int(self.closed.code)}"
@@ -152,9 +117,50 @@ class Connection(Incoming):
         """How publications are written for this client."""
         return self.transport.codec
 
-    def write(self, batch: Any) -> None:
-        """Queue what the codec joined, without waiting. A client that is too slow for it is closed 1013."""
-        self.transport.write(batch)
+    @property
+    def figures(self) -> ConnectionFigures:
+        """What came from the client and went to it, and what waits."""
+        rooms = self._host.uncredited(self)
+        return ConnectionFigures(
+            opened_at=self.opened_at,
+            messages_in=self.messages_in,
+            bytes_in=self.bytes_in,
+            messages_out=self.messages_out + rooms.messages,
+            bytes_out=self.bytes_out + rooms.bytes,
+            queued_bytes=self.transport.buffered,
+            queued_most=self.transport.queued_most,
+        )
+
+    def credit(self, messages: int, size: int) -> None:
+        """Count what a room has written to it."""
+        self.messages_out += messages
+        self.bytes_out += size
+
+    def write(self, items: list[Outgoing[Any]]) -> None:
+        """Queue what the codec encoded, without waiting. A client that is too slow for it is closed 1013."""
+        for item in items:
+            self._count(item)
+        self.transport.write(self.codec.join(items))
+
+    async def pass_on(self, item: Outgoing[Any]) -> None:
+        """Send what the codec encoded, in order with `write`; wait while the client is slow.
+
+        Raises:
+            Disconnected: if the connection is closed, or is closed meanwhile.
+        """
+        self._count(item)
+        await self.transport.send(item)
+
+    def refused(self, error: HubbubError) -> None:
+        """Count what the client may not do, or what it sent and cannot be used."""
+        self._host.stats.refuse(error)
+
+    def _count(self, item: Outgoing[Any]) -> None:
+        sent = self._host.stats.sent
+        self.messages_out += 1
+        self.bytes_out += item.size
+        sent.messages += 1
+        sent.bytes += item.size
 
     @property
     def handle(self) -> Any:
@@ -197,13 +203,13 @@ class Connection(Incoming):
         """
         item = self.transport.codec.encode(self.format.personal(to_payload(message)))
         self._host.flush()
-        await self.transport.send(item)
+        await self.pass_on(item)
 
     def deliver(self, payload: Payload) -> None:
         """Send without waiting; nothing happens once it is closed. A client too slow for it is closed."""
         if not self.closed:
             self._host.flush()
-            self.write(self.codec.join([self.codec.encode(self.format.personal(payload))]))
+            self.write([self.codec.encode(self.format.personal(payload))])
 
     async def receive(self) -> Payload:
         """The next message: `str` for a text frame, `bytes` for a binary one.
@@ -264,6 +270,12 @@ class Connection(Incoming):
     def received(self, payload: Payload) -> bool:
         """Note the sign of life; keep a pong from the handler."""
         self.pulse.beat()
+        size = payload_bytes(payload)
+        self.messages_in += 1
+        self.bytes_in += size
+        received = self._host.stats.received
+        received.messages += 1
+        received.bytes += size
         return not (self.heartbeat and payload in PONGS)
 
     def regrouped(self) -> None:
@@ -288,23 +300,14 @@ class Connection(Incoming):
             self.on_lost()
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Where a member begins in a room."""
-
-    position: Position | None
-    """What the member gets from now on follows it; None for a room without history."""
-
-    recovered: bool | None = None
-    """Whether it got all that it had missed; None if it did not ask."""
-
-
 class Membership:
     """A connection's stay in a room: awaitable, and a context manager."""
 
     __slots__ = ("_host", "_member", "_since", "joined", "room")
 
-    def __init__(self, host: Host, member: Connection, room: str, since: Position | None) -> None:
+    def __init__(
+        self, host: "Host[Connection]", member: Connection, room: str, since: Position | None
+    ) -> None:
         self._host = host
         self._member = member
         self._since = since

@@ -82,12 +82,13 @@ class Outbox(Generic[F]):
     otherwise.
     """
 
-    __slots__ = ("_droppable", "_items", "_most_items", "_newest", "_sequence", "limit", "size")
+    __slots__ = ("_droppable", "_items", "_most_items", "_newest", "_sequence", "limit", "most", "size")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._most_items = max(limit // 64, 1_024)
         self.size = 0  # bytes waiting
+        self.most = 0  # the largest that this ever was
         self._items: OrderedDict[int, Outgoing[F]] = OrderedDict()  # by sequence number, oldest first
         self._sequence = 0
         self._droppable: dict[str, deque[int]] = {}  # room -> its waiting items that may be dropped
@@ -136,6 +137,8 @@ class Outbox(Generic[F]):
         self._sequence += 1
         self._items[self._sequence] = item
         self.size += item.size
+        if self.size > self.most:
+            self.most = self.size
         if item.room is None:
             return
         if item.overflow is Overflow.DROP_OLDEST:

@@ -7,6 +7,7 @@ from hubbub.core.formats import PLAIN, Format
 from hubbub.core.messages import Publication
 from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Codec
+from hubbub.core.stats import Tally
 
 
 class Member(Hashable, Protocol):
@@ -28,15 +29,37 @@ M = TypeVar("M", bound=Member)
 Group: TypeAlias = tuple[Format, Codec]
 """Members with the same format and codec get the same bytes."""
 
+Credit: TypeAlias = Callable[[M, int, int], None]
+"""Adds to a member's messages and bytes; both may be negative."""
+
 
 class Room(Generic[M]):
-    """A named group of members, kept apart by format and codec. It exists as long as it has a member."""
+    """A named group of members, kept apart by format and codec. It exists as long as it has a member.
 
-    __slots__ = ("_lines", "count", "groups", "name", "options", "pending")
+    What was written is counted per group and not per member: a member is debited the group's total when it
+    comes and credited with it when it goes, and got the difference.
+    """
 
-    def __init__(self, name: str, options: RoomOptions) -> None:
+    __slots__ = (
+        "_credit",
+        "_lines",
+        "_totals",
+        "count",
+        "delivered",
+        "groups",
+        "name",
+        "options",
+        "pending",
+        "published",
+    )
+
+    def __init__(self, name: str, options: RoomOptions, credit: "Credit[M] | None" = None) -> None:
         self.name = name
         self.options = options
+        self._credit = credit
+        self._totals: dict[Group, Tally] = {}  # what each member of a group got since the group is there
+        self.published = 0  # publications that were written to the members
+        self.delivered = Tally()  # the same, for each member
         self.count = 0
         self.groups: dict[Group, dict[M, Any]] = {}  # group -> member -> its handle
         self._lines: dict[Group, Any] = {}  # group -> its members' handles, lined up; made when needed
@@ -55,6 +78,24 @@ class Room(Generic[M]):
         self.groups.setdefault(group, {})[member] = member.handle
         self._lines.pop(group, None)
         self.count += 1
+        self._settle(member, group, -1)
+
+    def written(self, group: Group, members: int, messages: int, size: int) -> None:
+        """Count so many messages, and so many bytes, to each of a group's members. Part of the hot path."""
+        if not members:  # they have left while others were written to
+            return
+        total = self._totals.get(group)
+        if total is None:
+            total = self._totals[group] = Tally()
+        total.messages += messages
+        total.bytes += size
+        self.delivered.messages += messages * members
+        self.delivered.bytes += size * members
+
+    def credit(self, member: M) -> Tally:
+        """What a member of the room would be credited with if it left now."""
+        group = next(group for group, members in self.groups.items() if member in members)
+        return self._totals.get(group) or Tally()
 
     def line(self, group: Group) -> Any:
         """The handles of a group, as its codec's `deliver` wants them."""
@@ -69,9 +110,16 @@ class Room(Generic[M]):
         del members[member]
         self._lines.pop(group, None)
         self.count -= 1
+        self._settle(member, group, 1)
         if not members:
             del self.groups[group]
+            self._totals.pop(group, None)
         return group[0]
+
+    def _settle(self, member: M, group: Group, sign: int) -> None:
+        total = self._totals.get(group)
+        if total is not None and self._credit is not None:
+            self._credit(member, sign * total.messages, sign * total.bytes)
 
 
 class Rooms(Generic[M]):
@@ -79,12 +127,15 @@ class Rooms(Generic[M]):
 
     Args:
         options: looks up the options of a room by its name.
+        credit: counts what members got from their rooms; None where nobody wants to know.
     """
 
-    __slots__ = ("_memberships", "_options", "_rooms")
+    __slots__ = ("_credit", "_memberships", "_options", "_rooms", "members")
 
-    def __init__(self, options: Callable[[str], RoomOptions]) -> None:
+    def __init__(self, options: Callable[[str], RoomOptions], credit: "Credit[M] | None" = None) -> None:
         self._options = options
+        self._credit = credit
+        self.members = 0  # of all rooms together
         self._rooms: dict[str, Room[M]] = {}
         self._memberships: dict[M, dict[str, Room[M]]] = {}
 
@@ -114,9 +165,10 @@ class Rooms(Generic[M]):
             return False
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = Room(name, self._options(name))
+            room = self._rooms[name] = Room(name, self._options(name), self._credit)
         room.add(member, format)
         joined[name] = room
+        self.members += 1
         return True
 
     def leave(self, name: str, member: M) -> bool:
@@ -128,6 +180,7 @@ class Rooms(Generic[M]):
         if not joined:
             del self._memberships[member]
         room.remove(member)
+        self.members -= 1
         if not room.count:
             del self._rooms[name]
         return True

@@ -36,6 +36,7 @@ from hubbub.gateway.handlers import (
 )
 from hubbub.gateway.later import Maybe, then
 from hubbub.gateway.reading import read_history
+from hubbub.gateway.refusals import count_refusal
 from hubbub.gateway.service import member_info
 from hubbub.gateway.tokens import TokenExpired
 from hubbub.hub import Hub
@@ -141,6 +142,7 @@ class Calls:
 
     def failure(self, call: Call, error: BaseException) -> Failed:
         """What a client is told of an error."""
+        count_refusal(self._hub.stats, error)
         if isinstance(error, CommandFailed):
             return Failed(error.reason)
         if isinstance(error, TokenExpired):

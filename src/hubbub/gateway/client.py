@@ -214,7 +214,8 @@ class Client:
             return
         try:
             commands = self.codec.decode_commands(frame)
-        except InvalidMessage:
+        except InvalidMessage as error:
+            self._service.hub.stats.refuse(error)
             self.carry_out(session.bad_request())
             return
         self.carry_out(session.receive(commands, self._parts.clock.now()))
@@ -311,8 +312,7 @@ class Client:
         connection = self.connection
         if not connection.closed:
             self._service.hub.flush()
-            codec = connection.codec
-            connection.write(codec.join([codec.encode(frame)]))
+            connection.write([connection.codec.encode(frame)])
 
     def _schedule(self) -> None:
         """Have `_advance` called in time. A timer that comes too early finds out by itself."""

@@ -63,7 +63,7 @@ class EmulationEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
-        answer = admit(request, self._hub.origins, METHODS)
+        answer = admit(request, self._hub, METHODS)
         if answer is None:
             headers = answer_headers(scope, self._hub.origins)
             try:

@@ -6,8 +6,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from hubbub.core.errors import OriginRefused
-from hubbub.core.origins import Origins
 from hubbub.gateway.cross_origin import answer_headers, check_page, preflight_headers
+from hubbub.hub import Hub
 
 
 class Refusal(Exception):
@@ -25,18 +25,19 @@ class Refusal(Exception):
         )
 
 
-def admit(request: Request, origins: Origins, methods: str) -> Response | None:
+def admit(request: Request, hub: Hub, methods: str) -> Response | None:
     """Judge page and method; returns the answer where that is all there is to the request.
 
     Args:
         request: of a client.
-        origins: pages that may.
+        hub: knows the pages that may, and counts those that may not.
         methods: allowed ones, like ``"POST, OPTIONS"``.
     """
-    scope = request.scope
+    scope, origins = request.scope, hub.origins
     try:
         check_page(scope, origins)
     except OriginRefused as error:
+        hub.stats.refuse(error)
         return Refusal(403, str(error)).response()
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=preflight_headers(scope, origins, methods))

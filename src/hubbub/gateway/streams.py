@@ -24,6 +24,7 @@ from hubbub.centrifuge.results import DisconnectPush, Push, Reply
 from hubbub.centrifuge.terms import Terms
 from hubbub.core.errors import CloseCode
 from hubbub.core.messages import Payload
+from hubbub.core.stats import RefusalReason
 from hubbub.gateway.attending import attend
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.client import Client
@@ -95,7 +96,7 @@ class StreamEndpoint:
         """
         origins = self._service.hub.origins
         request = Request(scope, receive)
-        refusal = admit(request, origins, self._methods)
+        refusal = admit(request, self._service.hub, self._methods)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -150,6 +151,7 @@ class StreamEndpoint:
         if not service.hub.running:
             raise Refusal(503, "The hub is not running", {"retry-after": "1"})
         if service.newcomers >= MOST_NEWCOMERS:
+            service.hub.stats.refuse(RefusalReason.CAPACITY)
             raise Refusal(503, "Too many clients", {"retry-after": "1"})
         if request.method == "GET":
             frame = request.query_params.get(FIRST_COMMAND, "").encode()

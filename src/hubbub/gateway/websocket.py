@@ -12,6 +12,7 @@ from hubbub.asgi.events import Receive, Scope, Send
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.json_codec import JSON_CODEC
 from hubbub.centrifuge.protobuf_codec import PROTOBUF_CODEC
+from hubbub.core.stats import RefusalReason
 from hubbub.gateway.attending import attend
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.client import Client
@@ -49,6 +50,7 @@ class WebSocketEndpoint:
         """
         websocket = WebSocket(scope, receive, send)
         if self._service.newcomers >= MOST_NEWCOMERS:
+            self._service.hub.stats.refuse(RefusalReason.CAPACITY)
             await _turn_away(websocket)
             return
         subprotocol, codec, native_pings = _choose(scope)

@@ -8,7 +8,7 @@ from hubbub.core.errors import HubNotRunning
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
-from hubbub.core.stats import Stats
+from hubbub.core.stats import Stats, Tally
 from hubbub.hub.clock import Clock
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.memberships import Memberships
@@ -111,6 +111,15 @@ class Connections:
         """The names of the connection's rooms, in the order it joined them."""
         return [room.name for room in self._rooms.of(member) if room.name != EVERYONE]
 
+    def uncredited(self, member: Connection) -> Tally:
+        """What the connection got in the rooms that it is in now."""
+        total = Tally()
+        for room in self._rooms.of(member):
+            credit = room.credit(member)
+            total.messages += credit.messages
+            total.bytes += credit.bytes
+        return total
+
     def flush(self) -> None:
         """Write what was published in this turn of the event loop."""
         self._fanout.flush()
@@ -126,6 +135,9 @@ class Connections:
                 self._by_user.pop(member.user.id, None)
         self._rooms.leave(EVERYONE, member)
         self._members.forget(member)
+        ending = member.closed
+        self.stats.close(None if ending is None else ending.code)
+        self.stats.queued_most = max(self.stats.queued_most, member.transport.queued_most)
 
     def regroup(self, member: Connection) -> None:
         """The connection is written to in another way from now on."""

@@ -72,6 +72,7 @@ class Fanout:
         if not publications:
             return
         room.pending = []
+        room.published += len(publications)
         overflow = room.options.overflow
         unfinished: list[tuple[Connection, Any, int]] = []
         presented: dict[Format, list[Payload]] = {}
@@ -86,7 +87,10 @@ class Fanout:
                 for payload, one in zip(payloads, publications, strict=True)
             ]
             batch = codec.join(items)
+            size = sum([item.size for item in items])
+            room.written(group, len(members), len(items), size)
             self._stats.delivered += len(items) * len(members)
+            self._stats.delivered_bytes += size * len(members)
             left = codec.deliver(room.line(group), batch)
             if left:
                 unfinished += [

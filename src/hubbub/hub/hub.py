@@ -13,6 +13,7 @@ from hubbub.asgi.errors import SocketRefused
 from hubbub.brokers import Broker, HistoryPage, broker_from_url
 from hubbub.connection import Connection, Joined
 from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
+from hubbub.core.figures import Figures, RoomFigures
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication, to_payload
@@ -27,7 +28,9 @@ from hubbub.hub.cluster import Cluster
 from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.following import Following
+from hubbub.hub.gauges import Gauges
 from hubbub.hub.life import Life
+from hubbub.hub.measured_broker import MeasuredBroker
 from hubbub.hub.memberships import Memberships
 from hubbub.hub.observers import Observers
 from hubbub.hub.parts import Companion, Parts
@@ -62,17 +65,26 @@ class Hub(AllNodes):
         self.heartbeat = heartbeat or Heartbeat()
         self.origins = Origins(origins)
         self.stats = Stats()
-        self._broker = broker_from_url(broker) if isinstance(broker, str) else broker
+        self._broker = MeasuredBroker(
+            broker_from_url(broker) if isinstance(broker, str) else broker, self.stats
+        )
         self._patterns = RoomPatterns()
         self._options = with_own_rooms(self._patterns.options, EVERYONE)
-        self._rooms: Rooms[Connection] = Rooms(self._options)
+        self._rooms: Rooms[Connection] = Rooms(self._options, Connection.credit)
         self._fanout = Fanout(self._rooms, self.stats, self.limits.outbox_bytes)
         self._following = Following(self._broker, self._options)
         self._signals = Signals(self._broker, self._following)
         self._members = Memberships(
-            self._rooms, self._fanout, self._following, self._signals, self.limits, self._patterns.options
+            self._rooms,
+            self._fanout,
+            self._following,
+            self._signals,
+            self.limits,
+            self._patterns.options,
+            self.stats,
         )
         self._connections = Connections(self._rooms, self._members, self._fanout, self.stats, self.heartbeat)
+        self._gauges = Gauges(self.stats, self._rooms, self._connections, self._broker)
         self._life: Life | None = None  # None while the hub is not running
         self._observers = Observers()
         self.companions: list[Companion] = []  # begin and end with the hub, the last one first
@@ -104,6 +116,7 @@ class Hub(AllNodes):
         except BaseException:
             self._life = None
             raise
+        self._gauges.lag = self._life.lag
         return self
 
     async def __aexit__(
@@ -111,7 +124,7 @@ class Hub(AllNodes):
     ) -> None:
         self.flush()
         await self._running.end()
-        self._life = None
+        self._life = self._gauges.lag = None
 
     @property
     def running(self) -> bool:
@@ -137,6 +150,11 @@ class Hub(AllNodes):
     def parts(self) -> Parts:
         """What the gateway of another protocol works with. Raises `HubNotRunning`."""
         return self._running.parts(self._publish)
+
+    @property
+    def figures(self) -> Figures:
+        """How the hub stands, and what it has counted; also while it is not running."""
+        return self._gauges.figures()
 
     # Connections
 
@@ -262,6 +280,14 @@ class Hub(AllNodes):
         """The members of the room in this process."""
         here = self._rooms.get(room)
         return [] if here is None else list(here)
+
+    def room_figures(self, room: str) -> RoomFigures | None:
+        """The figures of a room in this process; None if it has no members here."""
+        return self._gauges.of_room(room)
+
+    def all_room_figures(self) -> list[RoomFigures]:
+        """The figures of all rooms that have members in this process."""
+        return self._gauges.of_rooms()
 
     # Messages
 

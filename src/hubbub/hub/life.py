@@ -9,6 +9,7 @@ from hubbub.hub.clock import Clock
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.following import Following
+from hubbub.hub.loop_lag import LoopLag
 from hubbub.hub.memberships import Memberships
 from hubbub.hub.observers import Observers
 from hubbub.hub.parts import Companion, Parts, Publish
@@ -55,6 +56,7 @@ class Life:
         self._parts: Parts | None = None  # made when they are first asked for
         self._redactor = redaction.RedactTokens()
         self.clock = Clock()
+        self.lag = LoopLag(self.clock)
         watch = Watch(self.clock, heartbeat, limits, connections.dead, connections.slow)
         self.reception = Reception(connections, self.clock, watch, limits, origins)
         self.cluster = Cluster(
@@ -95,6 +97,7 @@ class Life:
                 await companion.begin(parts)
                 self._companions.append(companion)
             await self.cluster.start()
+            self.lag.start()
         except BaseException:
             await self._dismiss_companions()
             await self._broker.stop()

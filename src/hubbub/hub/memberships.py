@@ -13,6 +13,7 @@ from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Outgoing
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
+from hubbub.core.stats import Stats
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.following import Following
 from hubbub.hub.signals import Signals
@@ -54,9 +55,10 @@ class Memberships:
         signals: gets what is meant for no room of members.
         limits: for names and numbers of rooms.
         options: looks up a room's options by its name.
+        stats: counts losses.
     """
 
-    __slots__ = ("_fanout", "_following", "_limits", "_options", "_rooms", "_signals", "presence")
+    __slots__ = ("_fanout", "_following", "_limits", "_options", "_rooms", "_signals", "_stats", "presence")
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class Memberships:
         signals: Signals,
         limits: Limits,
         options: Callable[[str], RoomOptions],
+        stats: Stats,
     ) -> None:
         self._rooms = rooms
         self._fanout = fanout
@@ -73,6 +76,7 @@ class Memberships:
         self._signals = signals
         self._limits = limits
         self._options = options
+        self._stats = stats
         self.presence: PresenceKeeper | None = None
         """Is told who comes and goes where presence is kept; None while the hub is not running."""
 
@@ -102,7 +106,7 @@ class Memberships:
         if begin:
             self._announce(name, member, recovered, since if recovered else None)
         if missed:
-            member.write(member.codec.join(missed))
+            member.write(missed)
         self._rooms.join(name, member, member.format)
         return Joined(self._following.position(name), recovered)
 
@@ -188,14 +192,15 @@ class Memberships:
         """Publications were lost: the members are told, or closed so that they come back and ask."""
         if not self._following.interrupted(name, position) or self._signals.interrupted(name):
             return
+        self._stats.interrupted += 1
         self._fanout.flush_room(name)
         room = self._rooms.get(name)
         for (format, codec), members in list(room.groups.items()) if room else ():
             notice = format.gap(name, position)
             if notice is not None:
-                batch = codec.join([codec.encode(notice)])
+                items = [codec.encode(notice)]
                 for member in list(members):
-                    member.write(batch)
+                    member.write(items)
             else:
                 for member in list(members):
                     member.interrupted(name, position)
@@ -256,7 +261,7 @@ class Memberships:
                 self._announce(name, member, True, since)
                 told = True
             for item in items:
-                await member.transport.send(item)
+                await member.pass_on(item)
             if missed.publications:
                 since = missed.publications[-1].position or since
 
@@ -266,7 +271,7 @@ class Memberships:
         position = since or self._following.position(name)
         notice = member.format.joined(name, position, recovered)
         if notice is not None:
-            member.write(member.codec.join([member.codec.encode(notice)]))
+            member.write([member.codec.encode(notice)])
 
     def _encode(self, name: str, member: Connection, publication: Publication) -> Outgoing[object]:
         payload = member.format.present(publication)

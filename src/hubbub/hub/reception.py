@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi import sockets
+from hubbub.asgi.errors import SocketRefused
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
 from hubbub.asgi.transport_contract import Transport
@@ -18,6 +19,7 @@ from hubbub.connection import Connection, Host
 from hubbub.core.formats import ENVELOPE, PLAIN
 from hubbub.core.limits import Limits
 from hubbub.core.origins import Origins
+from hubbub.core.stats import RefusalReason
 from hubbub.core.users import User
 from hubbub.hub.clock import Clock
 from hubbub.hub.watch import Watch
@@ -66,7 +68,9 @@ class Reception:
 
     __slots__ = ("_clock", "_host", "_limits", "_origins", "_pump", "_sockets", "_watch")
 
-    def __init__(self, host: Host, clock: Clock, watch: Watch, limits: Limits, origins: Origins) -> None:
+    def __init__(
+        self, host: Host[Connection], clock: Clock, watch: Watch, limits: Limits, origins: Origins
+    ) -> None:
         self._host = host
         self._clock = clock
         self._watch = watch
@@ -81,7 +85,11 @@ class Reception:
 
     async def admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
         """Check the origin, complete the handshake and take the WebSocket over."""
-        sockets.check_origin(websocket, self._origins)
+        try:
+            sockets.check_origin(websocket, self._origins)
+        except SocketRefused:
+            self._host.stats.refuse(RefusalReason.ORIGIN)
+            raise
         await sockets.accept(websocket, arguments.get("subprotocol"), arguments.get("headers", ()))
         heartbeat = arguments.get("heartbeat")
         connection = Connection(

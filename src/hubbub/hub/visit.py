@@ -94,6 +94,7 @@ def _is_end(error: BaseException) -> bool:
 
 async def refuse(connection: Connection, error: Refused | BadMessage) -> None:
     """Tell the client what was wrong, then close with the error's code."""
+    connection.refused(error)
     try:
         await connection.send({"type": "error", "msg": str(error)})
     except Disconnected:

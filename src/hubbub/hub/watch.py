@@ -64,6 +64,6 @@ class Watch:
                 self._dead(connection)
                 return
             if verdict is Verdict.ASK:
-                connection.write(connection.codec.join([connection.codec.encode(PING)]))
+                connection.write([connection.codec.encode(PING)])
             due = min(due, again)
         connection.look = self._clock.at(due, partial(self._look, connection))

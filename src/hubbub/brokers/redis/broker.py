@@ -80,6 +80,11 @@ class RedisBroker:
         """Whether all servers can be published to and listened to."""
         return self._running is not None and self._running.servers.connected
 
+    @property
+    def repaired(self) -> int:
+        """Publications that the link had lost and the server still had, since the start."""
+        return 0 if self._running is None else self._running.followed.repaired
+
     async def start(self, receiver: Receiver) -> None:
         """Connect and begin to deliver.
 

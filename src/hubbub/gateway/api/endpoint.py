@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from hubbub.centrifuge.results import Result
 from hubbub.core.errors import InvalidMessage, OriginRefused
+from hubbub.core.stats import RefusalReason
 from hubbub.gateway.api.keys import ApiKeys
 from hubbub.gateway.api.methods import MAX_COMMANDS, Methods, check_body
 from hubbub.gateway.api.results import ApiError
@@ -109,6 +110,7 @@ class ApiEndpoint:
         if not self._keys:
             raise Refusal(403, "No API key is set: this is switched off")
         if not self._keys.accept(request):
+            self._hub.stats.refuse(RefusalReason.KEY)
             raise Refusal(401, "Wrong or missing API key", {"WWW-Authenticate": "apikey"})
         self._check_site(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -126,7 +128,8 @@ class ApiEndpoint:
                 self._hub.origins.check(origin, host, secure=request.scope.get("scheme") == "https")
             elif site == "cross-site":
                 raise OriginRefused
-        except OriginRefused:
+        except OriginRefused as error:
+            self._hub.stats.refuse(error)
             raise Refusal(403, "Not from another site") from None
 
 
