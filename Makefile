@@ -16,6 +16,7 @@ run: ## start the server (PORT=8000)
 
 test: ## run the whole suite, browser tests included (PYTEST="-n 2" are pytest's arguments)
 	@scripts/setup test
+	@scripts/programs
 	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && .venv/bin/python -m pytest $(PYTEST)
 
 lint: ## check style and formatting
