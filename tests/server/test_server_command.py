@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import pytest
 from click.testing import CliRunner
+from polling import eventually
 from server_process import HUBBUB, ServerProcess, environment_of, running
 from socket_client import closed, heard, opened, rejected
 
@@ -31,13 +31,16 @@ def hubbub_command(*arguments: str, environment: Mapping[str, str] | None = None
     return ended.returncode, ended.stdout.decode()
 
 
-def test_the_command_prints_the_pages_to_open_and_each_of_them_opens(served: ServerProcess) -> None:
-    log = served.log()
-    assert f"Hubbub {hubbub.__version__}" in log
-    pages = re.findall(rf"^ +\S.* (http://127\.0\.0\.1:{served.port}/\S*)$", log, re.MULTILINE)
-    assert {f"{served.origin}/", f"{served.origin}/chat"} <= set(pages)
-    for page in pages:
-        assert httpx.get(page).status_code == 200, page
+async def test_the_command_prints_the_pages_to_open_and_each_of_them_opens(served: ServerProcess) -> None:
+    def announced() -> list[str]:
+        return re.findall(rf"^ +\S.* (http://127\.0\.0\.1:{served.port}/\S*)$", served.log(), re.MULTILINE)
+
+    # The server listens before it says so.
+    await eventually(lambda: {f"{served.origin}/", f"{served.origin}/chat"} <= set(announced()))
+    assert f"Hubbub {hubbub.__version__}" in served.log()
+    async with served.http() as http:
+        for page in announced():
+            assert (await http.get(page)).status_code == 200, page
 
 
 def test_it_tells_its_version_and_its_options() -> None:
