@@ -19,9 +19,9 @@ from hubbub.core import errors
 from hubbub.core.stats import RefusalReason
 from hubbub.server import cli, pages
 from hubbub.server.app import create_app
-from hubbub.server.chat import chat_router
 from hubbub.server.commands.options import SettingOption, default_of
 from hubbub.server.configuration import IN_THE_ENVIRONMENT, load
+from hubbub.server.plain_chat import chat_router
 from hubbub.server.settings import RoomTable, Settings
 from hubbub.uvicorn import SocketLimits
 

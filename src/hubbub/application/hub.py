@@ -91,6 +91,22 @@ class Hub(hub.Hub):
 
         return register
 
+    async def find_rooms(self, pattern: str = "") -> dict[str, int]:
+        """The rooms that have members on any node, by name, with how many connections.
+
+        It asks all nodes, and leaves out what has not answered within a second. It needs the endpoints: take
+        `router` or `routes` into the app.
+
+        Args:
+            pattern: only names like it: ``*``, ``?``, ``[ab]``, ``[!ab]`` and ``{one,two}``; empty for all.
+
+        Raises:
+            InvalidMessage: for a pattern that is malformed or too long.
+            LimitReached: if too many such questions are under way.
+            BrokerError: if the nodes cannot be asked.
+        """
+        return await self.gateway.everywhere.surveys.rooms(pattern)
+
     @cached_property
     def gateway(self) -> Gateway:
         """The endpoints of the Centrifuge protocol."""

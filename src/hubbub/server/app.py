@@ -11,9 +11,10 @@ import hubbub
 from hubbub import Hub
 from hubbub.server import pages
 from hubbub.server.assembly import make_hub
-from hubbub.server.chat import add_chat_rooms, chat_router
+from hubbub.server.chat import add_chat
 from hubbub.server.exposure import Place, exposures
 from hubbub.server.health import health_router
+from hubbub.server.plain_chat import chat_router
 from hubbub.server.plain_rooms import plain_room_router
 from hubbub.server.ports import Ports
 from hubbub.server.settings import Settings
@@ -23,7 +24,7 @@ Part: TypeAlias = Callable[[Hub, Settings], Sequence[BaseRoute]]
 
 
 def _chat(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
-    add_chat_rooms(hub)
+    add_chat(hub)
     return [*pages.chat_router.routes, *chat_router(hub).routes]
 
 

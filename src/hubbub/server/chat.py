@@ -1,26 +1,33 @@
-"""The chat's rooms, for plain WebSockets and for clients of the Centrifuge protocol."""
+"""The chat: its rooms, and what its page can do in them. Plain WebSockets are in `plain_chat`.
+
+A message is published as ``{"from": name, "text": text}``, so that plain clients understand it. What only the
+page needs is in the publication's tags: the message's id, or the id of the message that is edited or deleted.
+"""
 
 import unicodedata
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Depends, Query, WebSocket
+from fastapi import Body, Depends
 
 from hubbub import Allow, Connection, History, Hub, Refused
 from hubbub.centrifuge.errors import ClientError
-from hubbub.core.formats import PLAIN
-from hubbub.core.messages import to_payload
-from hubbub.core.presence import Present
 from hubbub.fastapi import current_client
 from hubbub.gateway import CommandFailed
+from hubbub.server.authorship import Key, MessageId, Suffix, author_of, message_id, wrote
 
-Username = Annotated[str, Query(max_length=64)]
 Client = Annotated[Connection, Depends(current_client)]
+Name = Annotated[str, Body(embed=True, max_length=64)]
+Room = Annotated[str, Body(embed=True, max_length=255)]
+Text = Annotated[str, Body(embed=True, min_length=1, max_length=4000)]
 
 SYSTEM: Final = "system"
 """Who the notices are from; no user can have that name."""
 
 CHAT: Final = "chat:"
 """What the names of the chat's rooms begin with."""
+
+TYPING: Final = "chat-typing:"
+"""What the names of the rooms begin with in which pages tell that somebody is typing."""
 
 KEPT: Final = History(size=500, ttl=7 * 24 * 3600.0)
 """What a room of the chat remembers."""
@@ -29,8 +36,14 @@ NAME_TAKEN: Final = ClientError(400, "Please take another name")
 """Tells a client of the protocol that it cannot be called so."""
 
 
-def add_chat_rooms(hub: Hub) -> None:
-    """Let everybody into the chat's rooms. Clients of the protocol tell a name when they come in."""
+def add_chat(hub: Hub) -> None:
+    """Let everybody into the chat's rooms, to write, and to edit and delete what they wrote."""
+    _add_rooms(hub)
+    _add_typing(hub)
+    _add_methods(hub)
+
+
+def _add_rooms(hub: Hub) -> None:
     rooms = hub.room(
         CHAT + "{room:path}",
         history=KEPT,
@@ -45,73 +58,84 @@ def add_chat_rooms(hub: Hub) -> None:
 
     @rooms.on_join
     async def join(
-        room: str, me: Client, name: Annotated[str, Body(embed=True, max_length=64)] = "anonymous"
-    ) -> None:
-        renamed = bool(me.rooms) and _name(me.info) != name  # others see the name that it came in with
-        if renamed or _looks(name) in ("", SYSTEM):
+        room: str, me: Client, name: Name = "anonymous", key: Annotated[Key | None, Body(embed=True)] = None
+    ) -> dict[str, str]:
+        """Others see the name and the author with which a connection came into its first room."""
+        author = author_of(key) if key else ""
+        changed = bool(me.rooms) and me.info != {"name": name, "author": author}
+        if changed or looks(name) in ("", SYSTEM):
             raise CommandFailed(NAME_TAKEN)
-        me.info = {"name": name}
+        me.info = {"name": name, "author": author}
+        return {"author": author}
 
     @rooms.on_message
-    async def say(room: str, me: Client, text: Annotated[str, Body(embed=True)]) -> dict[str, str]:
-        if f"{CHAT}{room}" not in me.rooms:
+    async def say(room: str, me: Client, text: Text) -> dict[str, str]:
+        """For clients that know nothing of ids: theirs cannot be edited."""
+        _check_inside(hub, me, room)
+        return {"from": name_in(me.info), "text": text}
+
+
+def _add_typing(hub: Hub) -> None:
+    """Rooms without history: what is said in them is for those who look at this moment."""
+    rooms = hub.room(TYPING + "{room:path}", allow_subscribe=Allow.ANYONE)
+
+    @rooms.on_message
+    async def typing(room: str, me: Client) -> dict[str, str]:
+        if TYPING + room not in me.rooms:
             raise Refused("Come in first")
-        return {"from": _name(me.info), "text": text}
-
-    hub.on_joined(lambda room, present: _tell(hub, room, present, "joined"))
-    hub.on_left(lambda room, present: _tell(hub, room, present, "left"))
+        _check_inside(hub, me, room)
+        return {"name": name_in(me.info), "author": author_in(me.info)}
 
 
-async def _tell(hub: Hub, room: str, present: Present, what: str) -> None:
-    """Tell the plain members here. It is not published: those of the protocol know, and nobody keeps it."""
-    if not room.startswith(CHAT):
-        return
-    notice = to_payload({"from": SYSTEM, "text": f"{_name(present.members[0].info)} {what}"})
-    for member in hub.members(room):
-        if member.format is PLAIN:
-            member.deliver(notice)
+def _add_methods(hub: Hub) -> None:
+    @hub.rpc("chat.say")
+    async def say(me: Client, room: Room, id: Annotated[Suffix, Body(embed=True)], text: Text) -> None:
+        """Publish a message, once, however often a client that heard no answer says it again."""
+        _check_inside(hub, me, room)
+        if not author_in(me.info):
+            raise Refused("Come in with a key")
+        known_as = message_id(author_in(me.info), id)
+        message = {"from": name_in(me.info), "text": text}
+        await hub.broadcast_to_room(CHAT + room, message, tags={"id": known_as}, idempotency_key=known_as)
+
+    @hub.rpc("chat.edit")
+    async def edit(me: Client, room: Room, id: Annotated[MessageId, Body(embed=True)], text: Text) -> None:
+        """Give one's own message another text."""
+        _check_own(hub, me, room, id)
+        await hub.broadcast_to_room(CHAT + room, {"from": name_in(me.info), "text": text}, tags={"edit": id})
+
+    @hub.rpc("chat.delete")
+    async def delete(me: Client, room: Room, id: Annotated[MessageId, Body(embed=True)]) -> None:
+        """Take one's own message back: pages do not show it any more. The history forgets it in its time."""
+        _check_own(hub, me, room, id)
+        notice = {"from": SYSTEM, "text": f"{name_in(me.info)} deleted a message"}
+        await hub.broadcast_to_room(CHAT + room, notice, tags={"delete": id})
 
 
-def chat_router(hub: Hub) -> APIRouter:
-    """The chat's routes on the given hub."""
-    router = APIRouter()
-
-    @router.websocket("/chat/{room}")
-    async def chat(websocket: WebSocket, room: str, username: Username = "anonymous") -> None:
-        """Text in, ``{"from": name, "text": text}`` out."""
-        name = CHAT + room
-        async with hub.connection(websocket, info={"name": username}) as me:
-            if _looks(username) in ("", SYSTEM):
-                raise Refused(NAME_TAKEN.message)
-            async with me.join(name):
-                async for text in me.iter_text():
-                    await hub.broadcast_to_room(name, {"from": username, "text": text})
-
-    @router.get("/chat/rooms")
-    async def rooms() -> dict[str, list[dict[str, str | int]]]:
-        """The chat's rooms that have members, by name."""
-        names = sorted(room for room in hub.rooms if room.startswith(CHAT))
-        return {
-            "rooms": [{"room": room.removeprefix(CHAT), "members": len(_present(room))} for room in names]
-        }
-
-    @router.get("/chat/rooms/{room}")
-    async def members(room: str) -> dict[str, str | list[str]]:
-        """The names of those who are in the room, each once."""
-        return {"room": room, "members": _present(CHAT + room)}
-
-    def _present(room: str) -> list[str]:
-        return sorted({_name(member.info) for member in hub.members(room)})
-
-    return router
+def _check_inside(hub: Hub, me: Connection, room: str) -> None:
+    """A file of settings may have given the room to others: then its own permissions count."""
+    options = hub.options(CHAT + room)
+    if CHAT + room not in me.rooms or options is None or options.allow_publish is not Allow.ANYONE:
+        raise Refused("Come in first")
 
 
-def _name(info: object) -> str:
+def _check_own(hub: Hub, me: Connection, room: str, id: str) -> None:
+    _check_inside(hub, me, room)
+    if not wrote(author_in(me.info), id):
+        raise Refused("It is not your message")
+
+
+def name_in(info: object) -> str:
     """The name in what is known of a connection."""
     return str(info.get("name", "")) if isinstance(info, dict) else ""
 
 
-def _looks(name: str) -> str:
+def author_in(info: object) -> str:
+    """The author in what is known of a connection; empty for none."""
+    return str(info.get("author", "")) if isinstance(info, dict) else ""
+
+
+def looks(name: str) -> str:
     """How a name looks to people: without case, blanks, invisible characters and other forms of a letter."""
     letters = unicodedata.normalize("NFKC", name).casefold()
     return "".join(letter for letter in letters if letter.isprintable() and not letter.isspace())
