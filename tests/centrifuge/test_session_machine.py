@@ -217,8 +217,16 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(channel=CHANNEL, position=st.none() | st.builds(Position, epoch=st.just("e"), offset=OFFSET))
     def server_subscribes(self, channel: str, position: Position | None) -> None:
+        obstacle = self.session.obstacle(channel)
+        if channel in self.told and not self.ended:
+            assert obstacle is ErrorCode.ALREADY_SUBSCRIBED
         if len(self.told) < 2:
-            self.look(self.session.subscribe(channel, self.now, position=position))
+            returned = self.session.subscribe(channel, self.now, position=position)
+            if obstacle is None and self.session.connected:
+                (asked,) = returned  # at once, whatever the channel's commands wait for
+                assert isinstance(asked, actions.Subscribe)
+                assert asked.server_side
+            self.look(returned)
 
     @rule(channel=CHANNEL, seldom=st.sampled_from([False, False, False, True]))
     def publications_are_lost(self, channel: str, seldom: bool) -> None:
@@ -302,7 +310,10 @@ class SessionMachine(RuleBasedStateMachine):
             assert len(self.told | asked | {call.channel}) <= 2, "more channels than allowed"
         if not isinstance(call, actions.Unsubscribe):
             channel = getattr(call, "channel", None)
-            assert channel not in {getattr(other, "channel", "") for other in self.calls.values()}
+            others = [other for other in self.calls.values() if getattr(other, "channel", "") == channel]
+            if getattr(call, "server_side", False):
+                others = [other for other in others if isinstance(other, actions.Subscribe)]
+            assert not others
         self.calls[call.call] = call
         if isinstance(call, actions.Unsubscribe):
             self.live.discard(call.channel)
@@ -316,6 +327,10 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def the_session_knows_its_end(self) -> None:
         assert self.session.closed == self.ended
+
+    @invariant()
+    def who_was_told_of_a_subscription_is_live(self) -> None:
+        assert self.ended or self.told == self.live
 
     def teardown(self) -> None:
         """Every call is answered at last: then every command has its reply, or the session has ended."""

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, WebSocket
 from hubbub import Allow, Delta, Heartbeat, History, Hub, Limits, Position
 from hubbub.brokers import MemoryBroker
 from hubbub.centrifuge.errors import ClientError, ErrorCode
-from hubbub.core.messages import Json, Payload
+from hubbub.core.messages import Json, Payload, from_json, to_payload
 from hubbub.gateway import CommandFailed, Gateway, StandardHandlers, TokenVerifier, Visitor
 
 KEEP = History(size=100, ttl=60.0)
@@ -21,6 +21,8 @@ class SlowBroker(MemoryBroker):
     """Rooms that are called slow are subscribed to when the gate opens."""
 
     async def subscribe(self, room: str, history: History | None = None) -> Position | None:
+        if room.startswith("news:given-up"):
+            await asyncio.sleep(1)
         if room.startswith("news:slow"):
             await GATE.wait()
         return await super().subscribe(room, history)
@@ -59,6 +61,7 @@ hub.room(
 )
 hub.room("news:{name}", history=KEEP, force_recovery=True)
 hub.room("user:{name}")
+hub.room("joining:{name}", allow_publish=Allow.SUBSCRIBER)
 hub.room("mixed:{name}", history=KEEP, force_positioning=True, allow_subscribe=Allow.ANYONE)
 hub.room("silent:{name}", history=KEEP, allow_subscribe=Allow.USER)
 
@@ -97,13 +100,40 @@ class Methods(StandardHandlers):
                 raise CommandFailed(ClientError(1_000, "not today"))
             case "broken":
                 raise PlannedCrash
+            case "join":
+                return to_payload(await join(visitor, *from_json(data or "")))
+            case "leave":
+                hub.leave(from_json(data or ""), visitor.connection)
+                return None
         raise CommandFailed(ErrorCode.METHOD_NOT_FOUND)
+
+    async def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Payload:
+        if room.startswith("joining:"):
+            await hub.join(room, visitor.connection)
+        allowed = super().may_publish(visitor, room, data)
+        return allowed if isinstance(allowed, str | bytes) else await allowed
 
     async def left(self, visitor: Visitor, room: str) -> None:
         self.gone.append(room)
 
     def message(self, visitor: Visitor, data: Payload) -> None:
         self.said.append(str(data))
+
+
+async def join(visitor: Visitor, room: str, offset: int | None = None, epoch: str = "") -> dict[str, object]:
+    """Have a client join; it is given up if the room is to be called slow."""
+    since = None if offset is None else Position(epoch, offset)
+    try:
+        async with asyncio.timeout(0.05 if room.startswith("news:given-up") else None):
+            joined = await hub.join(room, visitor.connection, since=since)
+    except TimeoutError:
+        raise CommandFailed(ErrorCode.INTERNAL) from None
+    position = joined.position
+    return {
+        "recovered": joined.recovered,
+        "position": (position.epoch, position.offset) if position else None,
+        "member": visitor.connection in hub.members(room),
+    }
 
 
 handlers = Methods(

@@ -29,7 +29,7 @@ from hubbub.centrifuge.channel_commands import ChannelCommands
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.connecting import Connecting, State
 from hubbub.centrifuge.dialogue import MOST_WAITING, Dialogue
-from hubbub.centrifuge.errors import Disconnect, DisconnectCode, UnsubscribeCode
+from hubbub.centrifuge.errors import Disconnect, DisconnectCode, ErrorCode, UnsubscribeCode
 from hubbub.centrifuge.methods import METHODS, Methods
 from hubbub.centrifuge.requests import (
     ChannelRequest,
@@ -123,6 +123,10 @@ class Session:
             return None
         ends = [end for end in (self._connecting.due, self._subscribing.subscriptions.due) if end is not None]
         return min(ends, default=None)
+
+    def obstacle(self, channel: str) -> ErrorCode | None:
+        """Why `subscribe` would not begin a subscription now; None if it would."""
+        return self._subscribing.subscriptions.obstacle(channel)
 
     # What comes from the client
 

@@ -56,12 +56,17 @@ class Subscriptions:
         """When to look for `ended` ones; None for never."""
         return self._due
 
-    def reserve(self, channel: str, *, server_side: bool = False) -> Subscription | ErrorCode:
-        """A place for a subscription that is asked for now; an error if there is none."""
+    def obstacle(self, channel: str) -> ErrorCode | None:
+        """Why there is no place for a subscription; None if there is one."""
         if channel in self._channels:
             return ErrorCode.ALREADY_SUBSCRIBED
-        if self.full:
-            return ErrorCode.LIMIT_EXCEEDED
+        return ErrorCode.LIMIT_EXCEEDED if self.full else None
+
+    def reserve(self, channel: str, *, server_side: bool = False) -> Subscription | ErrorCode:
+        """A place for a subscription that is asked for now; an error if there is none."""
+        obstacle = self.obstacle(channel)
+        if obstacle is not None:
+            return obstacle
         subscription = self._channels[channel] = Subscription(channel, server_side)
         return subscription
 

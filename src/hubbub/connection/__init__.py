@@ -1,6 +1,6 @@
 """One client, as the hub and a handler see it."""
 
 from hubbub.connection.connection import PONGS, Connection, Membership
-from hubbub.connection.host import Host, Joined
+from hubbub.connection.host import Delegate, Host, Joined
 
-__all__ = ["PONGS", "Connection", "Host", "Joined", "Membership"]
+__all__ = ["PONGS", "Connection", "Delegate", "Host", "Joined", "Membership"]

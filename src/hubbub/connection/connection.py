@@ -1,7 +1,7 @@
 """Connection: the hub's view of one client, and a handler's."""
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any
 from weakref import ref
@@ -9,7 +9,7 @@ from weakref import ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi.transport_contract import Transport
-from hubbub.connection.host import Host, Joined
+from hubbub.connection.host import Delegate, Host, Joined
 from hubbub.connection.incoming import Incoming
 from hubbub.core.endings import PLAIN_ENDINGS
 from hubbub.core.errors import CloseCode, Disconnected, HubbubError
@@ -38,6 +38,7 @@ class Connection(Incoming):
         "_transport",
         "bytes_in",
         "bytes_out",
+        "delegate",
         "endings",
         "expiry",
         "format",
@@ -47,8 +48,6 @@ class Connection(Incoming):
         "look",
         "messages_in",
         "messages_out",
-        "on_gap",
-        "on_lost",
         "opened_at",
         "pulse",
         "socket",
@@ -73,8 +72,7 @@ class Connection(Incoming):
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
         self.format = format  # what publications look like to it
         self.endings = PLAIN_ENDINGS  # what it is told when the hub ends it
-        self.on_gap: Callable[[str, Position], None] | None = None  # in place of the end
-        self.on_lost: Callable[[], None] | None = None  # told once that it has ended
+        self.delegate: Delegate | None = None  # of another protocol's client
         self.pulse = Pulse(host.now(), host.heartbeat.interval)
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
         self.look: Timer | None = None  # the next look of the hub's `Watch`
@@ -260,8 +258,8 @@ class Connection(Incoming):
 
         What comes next follows the position.
         """
-        if self.on_gap is not None:
-            self.on_gap(room, position)
+        if self.delegate is not None:
+            self.delegate.lost_some(room, position)
         else:
             self.end(CloseCode.SERVICE_RESTART, "publications were lost")
 
@@ -296,8 +294,8 @@ class Connection(Incoming):
             if timer is not None:
                 timer.cancel()
         self._host.forget(self)
-        if self.on_lost is not None:
-            self.on_lost()
+        if self.delegate is not None:
+            self.delegate.ended()
 
 
 class Membership:

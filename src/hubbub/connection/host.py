@@ -1,4 +1,4 @@
-"""What a connection asks of its hub."""
+"""What a connection asks of its hub, and what stands between them for the client of another protocol."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -72,4 +72,24 @@ class Host(Protocol[C]):
 
     def dropped(self, count: int) -> None:
         """So many publications were dropped by a room's policy."""
+        ...
+
+
+class Delegate(Protocol):
+    """The client of another protocol, to which rooms are more than what is written: it keeps the books."""
+
+    async def join(self, room: str, since: Position | None = None) -> Joined:
+        """Have it in a room, with what it missed. Raises like `Hub.join`."""
+        ...
+
+    def leave(self, room: str) -> None:
+        """Take it out of a room; nothing happens if it is not in it."""
+        ...
+
+    def lost_some(self, room: str, position: Position) -> None:
+        """Publications of a room were lost; what comes next follows the position."""
+        ...
+
+    def ended(self) -> None:
+        """The connection has ended; called once."""
         ...

@@ -1,54 +1,44 @@
-"""One client of the protocol: carries out on the hub what its session asks for."""
+"""One client of the protocol: who it is, and the rooms it is in."""
 
 import asyncio
 import dataclasses
 import logging
 from collections.abc import Mapping
-from inspect import isawaitable
-from random import random
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from hubbub.asgi.events import Scope
-from hubbub.centrifuge.actions import (
-    Accepted,
-    Action,
-    Answer,
-    Call,
-    Close,
-    Done,
-    GoLive,
-    Send,
-    Subscribe,
-    Subscribed,
-    Unsubscribe,
-)
+from hubbub.centrifuge.actions import Accepted, Answer, Call, Failed, GoLive, Subscribe, Subscribed
 from hubbub.centrifuge.codec import Codec, optional
-from hubbub.centrifuge.errors import Disconnect, DisconnectCode, UnsubscribeCode
+from hubbub.centrifuge.errors import ClientError, Disconnect, DisconnectCode, ErrorCode, UnsubscribeCode
 from hubbub.centrifuge.json_codec import JSON_CODEC
 from hubbub.centrifuge.results import ClientInfo
-from hubbub.centrifuge.session import Session
 from hubbub.centrifuge.terms import Terms
-from hubbub.connection import Connection
-from hubbub.core.errors import CloseCode, HubbubError, InvalidMessage
-from hubbub.core.messages import Payload, payload_bytes
+from hubbub.connection import Connection, Joined
+from hubbub.core.errors import HubbubError, LimitReached, Refused
+from hubbub.core.messages import Payload
 from hubbub.core.positions import Position
-from hubbub.core.timers import Timer
-from hubbub.gateway.call_tasks import CallTasks
 from hubbub.gateway.calls import Calls
+from hubbub.gateway.driver import Driver
 from hubbub.gateway.formats import to_frame
 from hubbub.gateway.handlers import NO_TOKEN, Grant, Identity, TokenMark
 from hubbub.gateway.held import Held, catch_up
-from hubbub.gateway.service import ENDINGS, SERVER_ERROR, Service
+from hubbub.gateway.joins import Joins
+from hubbub.gateway.later import Maybe
+from hubbub.gateway.service import ENDINGS, Service
 from hubbub.hub.memberships import Arrival
 from hubbub.hub.parts import Parts
+
+BY_APPLICATION: Final = Grant(by_token=True, options={"force_recovery": True})
+"""What a client is subscribed with when the application has it join a room."""
 
 _logger = logging.getLogger("hubbub")
 
 
-class Client:
-    """One client: its session, its connection, its calls.
+class Client(Driver):
+    """One client. It is the `Delegate` of its connection.
 
     Args:
         service: what it shares with the others.
@@ -65,20 +55,11 @@ class Client:
         "_calls",
         "_grants",
         "_held",
+        "_joins",
         "_new",
         "_offers",
-        "_parts",
         "_prepared",
-        "_quiet",
-        "_replies",
-        "_service",
-        "_session",
-        "_tasks",
-        "_timer",
-        "_todo",
         "app",
-        "codec",
-        "connection",
         "info",
         "scope",
         "token",
@@ -95,14 +76,8 @@ class Client:
         terms: Terms,
         session: str = "",
     ) -> None:
-        self._service = service
         self._calls = calls
-        self.codec = codec
-        self._parts = parts
-        self.connection = connection
         self.scope = scope
-        now = parts.clock.now()
-        self._session = Session(connection.id, codec, terms, now, spread=random(), session=session)
         self.token = NO_TOKEN  # its newest
         self.app = ("", "")  # what it calls itself: a name and a version
         self.info = ClientInfo("", connection.id)  # as others see it
@@ -110,17 +85,12 @@ class Client:
         self._prepared: dict[str, Grant] = {}  # of rooms that it may come into, but has not yet
         self._grants: dict[str, Grant] = {}  # of the rooms it is in
         self._held: Held | None = None  # None where no reply ever had to wait
+        self._joins: Joins | None = None  # None where the application never had it join a room
         self._new = True  # it is not known yet who it is
         service.newcomers += 1
-        self._timer: Timer | None = None
-        self._todo: list[Action] | None = None  # None while nothing is carried out
-        self._replies: list[bytes] = []  # to be written together
-        self._tasks = CallTasks(self._answered, calls.failure)
-        self._quiet: asyncio.Event | None = None  # set when it may be read from again
-        connection.on_gap = self._lost_some
-        connection.on_lost = self._read_on
+        connection.delegate = self
         connection.endings = ENDINGS
-        self._schedule()
+        super().__init__(service, parts, connection, codec, terms, session)
 
     # What handlers see
 
@@ -165,7 +135,11 @@ class Client:
 
     async def prepare(self, room: str, grant: Grant, since: Position | None) -> Arrival:
         """Follow the room for it: it may come in then, or not. Raises like `Memberships.prepare`."""
-        arrival = await self._parts.memberships.prepare(room, self.connection, since)
+        try:
+            arrival = await self._parts.memberships.prepare(room, self.connection, since)
+        except HubbubError as error:
+            self._cannot_join(room, error)
+            raise
         self._prepared[room] = grant
         return arrival
 
@@ -186,39 +160,15 @@ class Client:
             return self.info
         return replace(self.info, chan_info=JSON_CODEC.embed(grant.info))
 
-    # What the transport tells
+    # What its connection tells
 
-    async def run(self) -> None:
-        """Read until the client has gone, then end what it began.
+    def lost_some(self, room: str, position: Position) -> None:
+        """Publications were lost: it has to come back for them."""
+        self.carry_out(self._session.insufficient(room, self._parts.clock.now()))
 
-        Raises:
-            Disconnected: at the end.
-        """
-        connection, session = self.connection, self._session
-        while True:
-            if session.busy and not connection.closed:
-                connection.transport.read_ahead()  # else its end would not be seen
-                self._quiet = asyncio.Event()
-                await self._quiet.wait()
-            self.receive(await connection.receive())
-
-    def receive(self, frame: Payload) -> None:
-        """Take one frame of the client's."""
-        session = self._session
-        most = session.frame_limit
-        if len(frame) > most // 4 and payload_bytes(frame) > most:
-            self.connection.end(CloseCode.MESSAGE_TOO_BIG, f"message over {most} bytes")
-            return
-        if not self._service.hub.running:
-            self.carry_out(session.disconnect(DisconnectCode.SHUTDOWN.disconnect))
-            return
-        try:
-            commands = self.codec.decode_commands(frame)
-        except InvalidMessage as error:
-            self._service.hub.stats.refuse(error)
-            self.carry_out(session.bad_request())
-            return
-        self.carry_out(session.receive(commands, self._parts.clock.now()))
+    def ended(self) -> None:
+        """The connection has ended."""
+        self._read_on()
 
     async def end(self) -> None:
         """The client has gone: what it published before is still published, everything else is given up."""
@@ -235,8 +185,41 @@ class Client:
             self._tasks.cancel()
             for room in [*self._prepared, *self._grants]:
                 self._leave(room)
+            if self._joins is not None:
+                self._joins.fail_all(self.connection.transport.ended)
 
     # What the application wants
+
+    async def join(self, room: str, since: Position | None = None) -> Joined:
+        """Have it in a room; it is told of it. Raises like `Hub.join`.
+
+        A client that is coming into the room by itself is left to that: its own handler may be who asks.
+        """
+        following = self._parts.following
+        if self._parts.memberships.check(room, self.connection):
+            return Joined(following.position(room))
+        self._joins = self._joins or Joins()
+        outcome = self._joins.get(room)
+        if outcome is not None:
+            return await asyncio.shield(outcome)
+        if not self._session.connected:
+            raise self.connection.transport.ended()
+        match self._session.obstacle(room):
+            case ErrorCode.ALREADY_SUBSCRIBED:
+                return Joined(following.position(room))
+            case ErrorCode.LIMIT_EXCEEDED:
+                raise LimitReached("No more rooms for this connection")
+        outcome = self._joins.begin(room, since)
+        self.subscribe(room, BY_APPLICATION, since=since)
+        try:
+            return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            self.unsubscribe(room)
+            raise
+
+    def leave(self, room: str) -> None:
+        """Take it out of a room; it is told of it."""
+        self.unsubscribe(room)
 
     def subscribe(self, room: str, grant: Grant | None = None, *, since: Position | None = None) -> None:
         """Have it in a room; it is told of it. Nothing happens before it is connected."""
@@ -260,75 +243,24 @@ class Client:
         """End the connection."""
         self.carry_out(self._session.disconnect(reason))
 
-    # Carrying out
+    # What its session wants
 
-    def carry_out(self, actions: list[Action]) -> None:
-        """Do what the session wants, in its order; replies and pushes that come together share a frame."""
-        if self._todo is not None:  # we are called by one of the actions
-            self._todo += actions
-            return
-        todo = self._todo = actions
-        try:
-            for action in todo:  # it may grow meanwhile
-                self._do(action)
-            self._write()
-        except Exception:  # whoever called us, a timer or a broker, has nothing to do with it
-            _logger.exception("closing %s", self.connection.id)
-            self.connection.end(*SERVER_ERROR)
-        finally:
-            self._todo = None
-        self._schedule()
-        if not self._session.busy:
-            self._read_on()
+    def _perform(self, call: Call) -> Maybe[Answer]:
+        return self._calls.perform(self, call)
 
-    def _do(self, action: Action) -> None:
-        match action:
-            case Send(reply=reply):
-                self._replies.append(self.codec.encode_reply(reply))
-            case GoLive():
-                self._write()
-                self._go_live(action)
-            case Close(disconnect=disconnect):
-                self._write()
-                self.connection.end(disconnect.code, disconnect.short_reason)
-            case Unsubscribe():
-                self._write()
-                self._leave(action.channel)
-                if action.call:
-                    self._answered(action, Done())
-            case Call():
-                self._begin(action)
+    def _failure(self, call: Call, error: BaseException) -> Failed:
+        return self._calls.failure(call, error)
 
-    def _write(self) -> None:
-        """Write the replies that have collected, after what was published before."""
-        if not self._replies:
-            return
-        frame = to_frame(self.codec, self.codec.join(self._replies))
-        self._replies = []
-        self.write(frame)
-
-    def write(self, frame: Payload) -> None:
-        """Write a frame, after what was published before."""
-        connection = self.connection
-        if not connection.closed:
-            self._service.hub.flush()
-            connection.write([connection.codec.encode(frame)])
-
-    def _schedule(self) -> None:
-        """Have `_advance` called in time. A timer that comes too early finds out by itself."""
-        due, timer = self._session.due, self._timer
-        if due is None:
-            if timer is not None:
-                timer.cancel()
-        elif timer is None or timer.action is None or due < timer.due:
-            if timer is not None:
-                timer.cancel()
-            self._timer = self._parts.clock.at(due, self._advance)
-
-    def _advance(self) -> None:
-        self.carry_out(self._session.advance(self._parts.clock.now()))
-
-    # Rooms
+    def _answered(self, call: Call, answer: Answer) -> None:
+        if isinstance(call, Subscribe) and self._joins is not None and call.server_side:
+            if isinstance(answer, Subscribed):
+                self._joins.prepared(call.channel, answer.position, missed=bool(answer.publications))
+            elif isinstance(answer, Failed):
+                self._cannot_join(call.channel, _refusal(answer.reason))
+        super()._answered(call, answer)
+        if isinstance(answer, Subscribed) and isinstance(call, Subscribe) and call.channel in self._prepared:
+            self._held = self._held or Held(self._parts.following)
+            self._held.hold(call.channel)
 
     def _go_live(self, live: GoLive) -> None:
         room = live.channel
@@ -350,47 +282,31 @@ class Client:
         except HubbubError as error:  # what is known of it cannot be told to the others there
             _logger.error("%s cannot enter %s: %s", self.connection.id, room, error)
             self._parts.memberships.abandon(room)
+            self._cannot_join(room, error)
             self.unsubscribe(room)
             return
         if live.join_leave:
             self._service.listen(room, self)
+        if self._joins is not None:
+            self._joins.entered(room, self._parts.following.position(room))
         if gap is not None:
-            self._lost_some(room, gap)
+            self.lost_some(room, gap)
 
     def _leave(self, room: str) -> None:
         if self._prepared.pop(room, None) is not None:
             if self._held is not None:
                 self._held.release(room)
             self._parts.memberships.abandon(room)
+            self._cannot_join(room, Refused("It left at once"))
         elif self._grants.pop(room, None) is not None:
             self._service.ignore(room, self)
             self._parts.memberships.leave(room, self.connection)
             self._service.left(self, room)
 
-    def _read_on(self) -> None:
-        """It may be read from again, or has ended."""
-        if self._quiet is not None:
-            self._quiet.set()
-            self._quiet = None
+    def _cannot_join(self, room: str, error: HubbubError) -> None:
+        if self._joins is not None:
+            self._joins.failed(room, error)
 
-    def _lost_some(self, room: str, position: Position) -> None:
-        self.carry_out(self._session.insufficient(room, self._parts.clock.now()))
 
-    # Calls
-
-    def _begin(self, call: Call) -> None:
-        """Carry out a call: at once, if it needs not wait for anything."""
-        try:
-            answer = self._calls.perform(self, call)
-        except Exception as error:  # noqa: BLE001 - an application's may raise anything
-            answer = self._calls.failure(call, error)
-        if not isawaitable(answer):
-            self._answered(call, answer)
-        else:
-            self._tasks.add(call, answer)
-
-    def _answered(self, call: Call, answer: Answer) -> None:
-        self.carry_out(self._session.answer(call.call, answer, self._parts.clock.now()))
-        if isinstance(answer, Subscribed) and isinstance(call, Subscribe) and call.channel in self._prepared:
-            self._held = self._held or Held(self._parts.following)
-            self._held.hold(call.channel)
+def _refusal(reason: ClientError | Disconnect) -> Refused:
+    return Refused(reason.message if isinstance(reason, ClientError) else reason.reason)

@@ -100,11 +100,15 @@ class Connections:
 
     async def join(self, room: str, member: Connection, *, since: Position | None = None) -> Joined:
         """Make the connection a member of the room."""
+        if member.delegate is not None:
+            return await member.delegate.join(room, since)
         return await self._members.join(room, member, since)
 
     def leave(self, room: str, member: Connection) -> None:
         """Take the connection out of the room."""
-        if room != EVERYONE:
+        if member.delegate is not None:
+            member.delegate.leave(room)
+        elif room != EVERYONE:
             self._members.leave(room, member)
 
     def rooms_of(self, member: Connection) -> list[str]:

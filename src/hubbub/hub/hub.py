@@ -235,6 +235,9 @@ class Hub(AllNodes):
     ) -> Joined:
         """Make it a member. A `WebSocket` that is not connected yet is accepted first.
 
+        A client of the Centrifuge protocol is subscribed by the server, and told of it; one that is coming in
+        by itself is left to that.
+
         Args:
             room: its name.
             member: who joins.
@@ -249,16 +252,16 @@ class Hub(AllNodes):
             SocketRefused: in place of the first two for a `WebSocket`, which is told and then closed.
         """
         if isinstance(member, Connection):
-            return await self._members.join(room, member, since)
+            return await self._connections.join(room, member, since=since)
         connection = await self.connect(member)
         try:
-            return await self._members.join(room, connection, since)
+            return await self._connections.join(room, connection, since=since)
         except Refused as error:
             await refuse(connection, error)
             raise SocketRefused(error) from error
 
     def leave(self, room: str, member: "WebSocket | Connection") -> None:
-        """Take it out of the room; nothing happens if it is not a member."""
+        """Take it out of the room; nothing happens if it is not a member. An SDK's client is told of it."""
         connection = self._known(member)
         if connection is not None:
             self._connections.leave(room, connection)

@@ -1,0 +1,214 @@
+"""Drives the session of one client: carries out what it asks for, on the client's connection."""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from inspect import isawaitable
+from random import random
+
+from hubbub.centrifuge.actions import Action, Answer, Call, Close, Done, Failed, GoLive, Send, Unsubscribe
+from hubbub.centrifuge.codec import Codec
+from hubbub.centrifuge.errors import DisconnectCode
+from hubbub.centrifuge.session import Session
+from hubbub.centrifuge.terms import Terms
+from hubbub.connection import Connection
+from hubbub.core.errors import CloseCode, InvalidMessage
+from hubbub.core.messages import Payload, payload_bytes
+from hubbub.core.timers import Timer
+from hubbub.gateway.call_tasks import CallTasks
+from hubbub.gateway.formats import to_frame
+from hubbub.gateway.later import Maybe
+from hubbub.gateway.service import SERVER_ERROR, Service
+from hubbub.hub.parts import Parts
+
+_logger = logging.getLogger("hubbub")
+
+
+class Driver(ABC):
+    """One client: its session, its connection, its calls. What calls and rooms are, `Client` knows.
+
+    Args:
+        service: what it shares with the others.
+        parts: of the running hub.
+        connection: for what is written; already taken over.
+        codec: its encoding.
+        terms: for its session.
+        session: the secret with which other requests speak for it; empty for none.
+    """
+
+    __slots__ = (
+        "_parts",
+        "_quiet",
+        "_replies",
+        "_service",
+        "_session",
+        "_tasks",
+        "_timer",
+        "_todo",
+        "codec",
+        "connection",
+    )
+
+    def __init__(
+        self,
+        service: Service,
+        parts: Parts,
+        connection: Connection,
+        codec: Codec,
+        terms: Terms,
+        session: str,
+    ) -> None:
+        self._service = service
+        self._parts = parts
+        self.connection = connection
+        self.codec = codec
+        now = parts.clock.now()
+        self._session = Session(connection.id, codec, terms, now, spread=random(), session=session)
+        self._timer: Timer | None = None
+        self._todo: list[Action] | None = None  # None while nothing is carried out
+        self._replies: list[bytes] = []  # to be written together
+        self._tasks = CallTasks(self._answered, self._failure)
+        self._quiet: asyncio.Event | None = None  # set when it may be read from again
+        self._schedule()
+
+    # What `Client` knows
+
+    @abstractmethod
+    def _perform(self, call: Call) -> Maybe[Answer]:
+        """Carry out a call."""
+
+    @abstractmethod
+    def _failure(self, call: Call, error: BaseException) -> Failed:
+        """The answer to a call that raised this."""
+
+    @abstractmethod
+    def _go_live(self, live: GoLive) -> None:
+        """Put the client into a room: its reply is written."""
+
+    @abstractmethod
+    def _leave(self, room: str) -> None:
+        """Take it out of a room that it is in, or about to come into."""
+
+    # What the transport tells
+
+    async def run(self) -> None:
+        """Read until the client has gone, then end what it began.
+
+        Raises:
+            Disconnected: at the end.
+        """
+        connection, session = self.connection, self._session
+        while True:
+            if session.busy and not connection.closed:
+                connection.transport.read_ahead()  # else its end would not be seen
+                self._quiet = asyncio.Event()
+                await self._quiet.wait()
+            self.receive(await connection.receive())
+
+    def receive(self, frame: Payload) -> None:
+        """Take one frame of the client's."""
+        session = self._session
+        most = session.frame_limit
+        if len(frame) > most // 4 and payload_bytes(frame) > most:
+            self.connection.end(CloseCode.MESSAGE_TOO_BIG, f"message over {most} bytes")
+            return
+        if not self._service.hub.running:
+            self.carry_out(session.disconnect(DisconnectCode.SHUTDOWN.disconnect))
+            return
+        try:
+            commands = self.codec.decode_commands(frame)
+        except InvalidMessage as error:
+            self._service.hub.stats.refuse(error)
+            self.carry_out(session.bad_request())
+            return
+        self.carry_out(session.receive(commands, self._parts.clock.now()))
+
+    # Carrying out
+
+    def carry_out(self, actions: list[Action]) -> None:
+        """Do what the session wants, in its order; replies and pushes that come together share a frame."""
+        if self._todo is not None:  # we are called by one of the actions
+            self._todo += actions
+            return
+        todo = self._todo = actions
+        try:
+            for action in todo:  # it may grow meanwhile
+                self._do(action)
+            self._write()
+        except Exception:  # whoever called us, a timer or a broker, has nothing to do with it
+            _logger.exception("closing %s", self.connection.id)
+            self.connection.end(*SERVER_ERROR)
+        finally:
+            self._todo = None
+        self._schedule()
+        if not self._session.busy:
+            self._read_on()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Send(reply=reply):
+                self._replies.append(self.codec.encode_reply(reply))
+            case GoLive():
+                self._write()
+                self._go_live(action)
+            case Close(disconnect=disconnect):
+                self._write()
+                self.connection.end(disconnect.code, disconnect.short_reason)
+            case Unsubscribe():
+                self._write()
+                self._leave(action.channel)
+                if action.call:
+                    self._answered(action, Done())
+            case Call():
+                self._begin(action)
+
+    def _write(self) -> None:
+        """Write the replies that have collected, after what was published before."""
+        if not self._replies:
+            return
+        frame = to_frame(self.codec, self.codec.join(self._replies))
+        self._replies = []
+        self.write(frame)
+
+    def write(self, frame: Payload) -> None:
+        """Write a frame, after what was published before."""
+        connection = self.connection
+        if not connection.closed:
+            self._service.hub.flush()
+            connection.write([connection.codec.encode(frame)])
+
+    def _schedule(self) -> None:
+        """Have `_advance` called in time. A timer that comes too early finds out by itself."""
+        due, timer = self._session.due, self._timer
+        if due is None:
+            if timer is not None:
+                timer.cancel()
+        elif timer is None or timer.action is None or due < timer.due:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._parts.clock.at(due, self._advance)
+
+    def _advance(self) -> None:
+        self.carry_out(self._session.advance(self._parts.clock.now()))
+
+    def _read_on(self) -> None:
+        """It may be read from again, or has ended."""
+        if self._quiet is not None:
+            self._quiet.set()
+            self._quiet = None
+
+    # Calls
+
+    def _begin(self, call: Call) -> None:
+        """Carry out a call: at once, if it needs not wait for anything."""
+        try:
+            answer = self._perform(call)
+        except Exception as error:  # noqa: BLE001 - an application's may raise anything
+            answer = self._failure(call, error)
+        if not isawaitable(answer):
+            self._answered(call, answer)
+        else:
+            self._tasks.add(call, answer)
+
+    def _answered(self, call: Call, answer: Answer) -> None:
+        self.carry_out(self._session.answer(call.call, answer, self._parts.clock.now()))

@@ -1,0 +1,68 @@
+"""The rooms that an application has a client join, until the client is in them."""
+
+import asyncio
+from collections.abc import Callable
+
+from hubbub.connection import Joined
+from hubbub.core.errors import HubbubError
+from hubbub.core.positions import Position
+
+
+class Joins:
+    """What is awaited. All who have the client join the same room wait for one outcome."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, _Join] = {}
+
+    def get(self, room: str) -> "asyncio.Future[Joined] | None":
+        """The outcome for a room that the client is joining; None if it is not."""
+        join = self._waiting.get(room)
+        return None if join is None else join.outcome
+
+    def begin(self, room: str, since: Position | None) -> "asyncio.Future[Joined]":
+        """The client begins to join."""
+        join = self._waiting[room] = _Join(since)
+        return join.outcome
+
+    def prepared(self, room: str, position: Position | None, *, missed: bool) -> None:
+        """It is known where the room stands, and whether there are publications that the client missed."""
+        join = self._waiting.get(room)
+        if join is not None and join.since is not None:
+            join.recovered = missed or join.since == position
+
+    def entered(self, room: str, position: Position | None) -> None:
+        """The client is in the room, and has what it missed."""
+        join = self._waiting.pop(room, None)
+        if join is not None and not join.outcome.done():
+            join.outcome.set_result(Joined(position, join.recovered))
+
+    def failed(self, room: str, error: HubbubError) -> None:
+        """It does not come in."""
+        join = self._waiting.pop(room, None)
+        if join is not None and not join.outcome.done():
+            join.outcome.set_exception(error)
+
+    def fail_all(self, error: Callable[[], HubbubError]) -> None:
+        """It comes into none of them any more."""
+        for room in list(self._waiting):
+            self.failed(room, error())
+
+
+class _Join:
+    """One room."""
+
+    __slots__ = ("outcome", "recovered", "since")
+
+    def __init__(self, since: Position | None) -> None:
+        self.since = since
+        self.recovered: bool | None = None
+        self.outcome: asyncio.Future[Joined] = asyncio.get_running_loop().create_future()
+        self.outcome.add_done_callback(_look)
+
+
+def _look(outcome: "asyncio.Future[Joined]") -> None:
+    """Nobody may be there any more to see that it failed."""
+    if not outcome.cancelled():
+        outcome.exception()
