@@ -54,6 +54,26 @@ def test_a_user_comes_with_the_first_tab_and_goes_with_the_last_on_whatever_node
     assert (len(room.table), room.table.present()) == (0, [])
 
 
+def test_each_connection_that_comes_or_goes_is_told_of_too() -> None:
+    table, seen = PresenceTable(), list[tuple[str, bool]]()
+
+    def moved(member: Member, came: bool) -> None:
+        seen.append((member.key if member.user == "bob" else member.client, came))
+
+    table.apply(Delta("n", 1, [tab(1), tab(2)], []), moved)
+    table.apply(Delta("n", 2, [tab(2, info=1), tab(3)], ["tab 1", "tab 9"]), moved)
+    table.apply(Delta("n", 3, [tab(2, "bob")], []), moved)
+    table.apply(Snapshot("n", 4, 0, True, [tab(3), tab(4)]), moved)
+    table.drop("n", moved)
+    assert seen == [
+        *(("tab 1", True), ("tab 2", True)),
+        *(("tab 3", True), ("tab 1", False)),
+        *(("tab 2", False), ("user bob", True)),
+        *(("tab 4", True), ("user bob", False)),
+        *(("tab 3", False), ("tab 4", False)),
+    ]
+
+
 def test_connections_without_user_count_by_themselves() -> None:
     room = Room()
     assert room.join("n", tab(1, None), tab(2, None)) == [

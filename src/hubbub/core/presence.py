@@ -1,8 +1,8 @@
 """Who is in a room, on all nodes: users, not connections. Several tabs of one user are one user."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from hubbub.core.local_members import MAX_MEMBERS
 from hubbub.core.presence_messages import Delta, Member, Snapshot
@@ -34,6 +34,14 @@ class Change:
 
     present: Present
     """The user, after coming or before going."""
+
+
+Moved: TypeAlias = Callable[[Member, bool], None]
+"""Called with a connection that came (True) or went."""
+
+
+def _unseen(member: Member, came: bool) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(slots=True)
@@ -74,33 +82,36 @@ class PresenceTable:
         share = self._shares.get(message.node)
         return share is not None and message.sequence <= share.sequence
 
-    def apply(self, message: Delta | Snapshot) -> list[Change]:
-        """Do what a message says, if it is not outdated; return what that means for users."""
+    def apply(self, message: Delta | Snapshot, moved: Moved = _unseen) -> list[Change]:
+        """Do what a message says, if it is not outdated; return what that means for users.
+
+        `moved` is called for each connection that came or went.
+        """
         if self.outdated(message):
             return []
         share = self._shares.setdefault(message.node, _Share())
         share.sequence = message.sequence
         if isinstance(message, Delta):
             share.parts = None  # a snapshot is complete only without a gap
-            return self._change(message.node, share, message.joined, message.left)
+            return self._change(message.node, share, message.joined, message.left, moved)
         members = _collect(share, message)
         if members is None:
             return []
         gone = [client for client in share.members if client not in members]
-        return self._change(message.node, share, members.values(), gone)
+        return self._change(message.node, share, members.values(), gone, moved)
 
     def interrupted(self) -> None:
         """Messages were lost: snapshots of which some parts came are void."""
         for share in self._shares.values():
             share.parts = None
 
-    def drop(self, node: str) -> list[Change]:
+    def drop(self, node: str, moved: Moved = _unseen) -> list[Change]:
         """A node is gone, and its members with it; return what that means for users."""
         share = self._shares.pop(node, None)
-        return [] if share is None else self._change(node, share, (), list(share.members))
+        return [] if share is None else self._change(node, share, (), list(share.members), moved)
 
     def _change(
-        self, node: str, share: _Share, joined: Iterable[Member], left: Iterable[str]
+        self, node: str, share: _Share, joined: Iterable[Member], left: Iterable[str], moved: Moved
     ) -> list[Change]:
         before: dict[str, Present | None] = {}
         for member in joined:
@@ -108,13 +119,16 @@ class PresenceTable:
             if known == member or (known is None and len(share.members) >= MAX_MEMBERS):
                 continue
             if known is not None and known.key != member.key:
-                self._remove(node, share, member.client, before)
+                self._remove(node, share, member.client, before, moved)
+                known = None
             if member.key not in before:
                 before[member.key] = self._of(member.key)
             share.members[member.client] = member
             self._users.setdefault(member.key, {})[node, member.client] = member
+            if known is None:
+                moved(member, True)
         for client in left:
-            self._remove(node, share, client, before)
+            self._remove(node, share, client, before, moved)
         changes: list[Change] = []
         for key, was in before.items():
             now = self._of(key)
@@ -124,7 +138,9 @@ class PresenceTable:
                 changes.append(Change(False, was))
         return changes
 
-    def _remove(self, node: str, share: _Share, client: str, before: dict[str, Present | None]) -> None:
+    def _remove(
+        self, node: str, share: _Share, client: str, before: dict[str, Present | None], moved: Moved
+    ) -> None:
         member = share.members.pop(client, None)
         if member is None:
             return
@@ -134,6 +150,7 @@ class PresenceTable:
         del members[node, client]
         if not members:
             del self._users[member.key]
+        moved(member, False)
 
     def _of(self, key: str) -> Present | None:
         members = self._users.get(key)

@@ -39,17 +39,26 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     info_json: Annotated[bytes, msgspec.Meta(max_length=MAX_INFO_BYTES)] = b"null"
     """What others may know about it, as JSON (RFC 8259)."""
 
+    room_info_json: Annotated[bytes, msgspec.Meta(max_length=MAX_INFO_BYTES)] = b"null"
+    """What others in this room may know about it besides."""
+
     def __post_init__(self) -> None:
-        if self.info_json != b"null":
-            try:
-                from_json(self.info_json.decode())
-            except (BadMessage, UnicodeDecodeError) as error:
-                raise ValueError("a member's info is no JSON") from error  # msgspec: no valid message
+        for info in (self.info_json, self.room_info_json):
+            if info != b"null":
+                try:
+                    from_json(info.decode())
+                except (BadMessage, UnicodeDecodeError) as error:
+                    raise ValueError("a member's info is no JSON") from error  # msgspec: no valid message
 
     @property
     def info(self) -> Any:
         """What others may know about it, decoded."""
         return msgspec.json.decode(self.info_json)
+
+    @property
+    def room_info(self) -> Any:
+        """What others in this room may know about it besides, decoded."""
+        return msgspec.json.decode(self.room_info_json)
 
     @property
     def key(self) -> str:
@@ -59,24 +68,33 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     @property
     def size(self) -> int:
         """Most bytes that it takes in a message."""
-        return len(self.info_json) + 4 * len(self.client) + 4 * len(self.user or "") + 16
+        return (
+            len(self.info_json)
+            + len(self.room_info_json)
+            + 4 * len(self.client)
+            + 4 * len(self.user or "")
+            + 16
+        )
 
 
-def make_member(client: str, user: str | None = None, info: object = None) -> Member:
+def make_member(
+    client: str, user: str | None = None, info: object = None, room_info_json: bytes = b"null"
+) -> Member:
     """A member to be announced to all nodes.
 
     Args:
         client: the connection's id.
         user: the user's id.
         info: what others may know about it: anything that JSON can say.
+        room_info_json: what others in this room may know about it besides, as JSON.
 
     Raises:
-        ConfigurationError: if an id has more than 255 characters or is no valid Unicode, or if the info is
-            no JSON or larger than 1 KiB.
+        ConfigurationError: if an id has more than 255 characters or is no valid Unicode, or if an info
+            is no JSON or larger than 1 KiB.
     """
     try:
         info_json = msgspec.json.encode(dict(info) if isinstance(info, Mapping) else info)
-        member = msgspec.convert((client, user, info_json), Member)
+        member = msgspec.convert((client, user, info_json, room_info_json), Member)
         (client + (user or "")).encode()
     except (TypeError, UnicodeEncodeError, RecursionError, msgspec.MsgspecError) as error:
         raise ConfigurationError(f"This cannot be announced as a member: {error}") from error

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from hubbub.centrifuge import actions
 from hubbub.centrifuge.actions import Accepted, Answer, Call, Done, Failed, Page, Refreshed, Returned
+from hubbub.centrifuge.codec import optional
 from hubbub.centrifuge.errors import ErrorCode, error_for
+from hubbub.centrifuge.json_codec import JSON_CODEC
 from hubbub.centrifuge.publishers import name_publisher
 from hubbub.centrifuge.results import ClientInfo
 from hubbub.core.errors import (
@@ -189,8 +191,10 @@ class Calls:
     async def _prepare(self, client: Caller, call: actions.Subscribe, grant: Grant) -> Answer:
         """Follow the room. Nothing is awaited after that, so that the answer is exact."""
         room, options = call.channel, self._options(call.channel, grant)
-        if options.presence and len(bytes(client.info.conn_info)) > MAX_INFO_BYTES:
-            raise Refused(f"More than {MAX_INFO_BYTES} bytes of info cannot be told to others")
+        if options.presence:
+            for info in (client.info.conn_info, optional(JSON_CODEC, grant.info)):
+                if len(bytes(info)) > MAX_INFO_BYTES:
+                    raise Refused(f"More than {MAX_INFO_BYTES} bytes of info cannot be told to others")
         keeps = options.history is not None
         recoverable = keeps and (options.force_recovery or call.recoverable or call.since is not None)
         positioned = recoverable or (keeps and (options.force_positioning or call.positioned))

@@ -278,7 +278,8 @@ class Client(Driver):
         format = self._service.formats(self.codec).of(room, live.delta, live.position)
         self._grants[room] = grant
         try:
-            self._parts.memberships.enter(room, self.connection, format)
+            info = bytes(self.info_in(room).chan_info) or b"null"
+            self._parts.memberships.enter(room, self.connection, format, info)
         except HubbubError as error:  # what is known of it cannot be told to the others there
             _logger.error("%s cannot enter %s: %s", self.connection.id, room, error)
             self._parts.memberships.abandon(room)

@@ -16,7 +16,6 @@ from hubbub.centrifuge.terms import Terms
 from hubbub.core.endings import Ending, Endings
 from hubbub.core.formats import Format
 from hubbub.core.messages import Payload
-from hubbub.core.presence import Present
 from hubbub.core.presence_messages import Member
 from hubbub.gateway.formats import Formats, to_frame
 from hubbub.gateway.handlers import Handlers, Visitor
@@ -39,8 +38,13 @@ class Listener(Hashable, Protocol):
 
 def member_info(member: Member) -> ClientInfo:
     """A member of a room as clients are told of it."""
-    info = NOTHING if member.info_json == b"null" else msgspec.Raw(member.info_json)
-    return ClientInfo(member.user or "", member.client, info)
+    return ClientInfo(
+        member.user or "", member.client, _known(member.info_json), _known(member.room_info_json)
+    )
+
+
+def _known(info: bytes) -> msgspec.Raw:
+    return NOTHING if info == b"null" else msgspec.Raw(info)
 
 
 def _ending(code: DisconnectCode) -> Ending:
@@ -86,8 +90,7 @@ class Service:
         self._formats = {codec.name: Formats(codec, self._reformat) for codec in (JSON_CODEC, PROTOBUF_CODEC)}
         self._audience: dict[str, dict[Listener, None]] = {}
         self._leaving = Background("handlers of leaving clients")
-        hub.on_joined(self._joined)
-        hub.on_left(self._left)
+        hub.observers.add_moved(self._moved)
 
     def formats(self, codec: Codec) -> Formats:
         """The formats of an encoding."""
@@ -115,14 +118,12 @@ class Service:
         if leaving is not None:
             self._leaving.run(_finish(leaving))
 
-    def _joined(self, room: str, present: Present) -> None:
-        self._tell(room, Push(room, join=JoinPush(member_info(present.members[0]))))
-
-    def _left(self, room: str, present: Present) -> None:
-        self._tell(room, Push(room, leave=LeavePush(member_info(present.members[0]))))
-
-    def _tell(self, room: str, push: Push) -> None:
+    def _moved(self, room: str, member: Member, came: bool) -> None:
         """Tell all that hear of joins and leaves in the room. Encoded once for each encoding."""
+        if room not in self._audience:
+            return
+        info = member_info(member)
+        push = Push(room, join=JoinPush(info)) if came else Push(room, leave=LeavePush(info))
         frames: dict[str, Payload] = {}
         for client in list(self._audience.get(room, ())):
             codec = client.codec

@@ -16,7 +16,7 @@ class AllNodes(ABC):
     """The part of a hub that does not stop at this process."""
 
     limits: Limits
-    _observers: Observers
+    observers: Observers
     _patterns: RoomPatterns
 
     @property
@@ -47,11 +47,11 @@ class AllNodes(ABC):
         Several connections of a user count once. Only rooms that have members here, or were asked about in
         the last minute, are observed. What the handler raises is logged.
         """
-        return self._observers.add_joined(handler)
+        return self.observers.add_joined(handler)
 
     def on_left(self, handler: Observer) -> Observer:
         """`on_joined` for a user whose last connection has left."""
-        return self._observers.add_left(handler)
+        return self.observers.add_left(handler)
 
     async def send_to_user(self, user: str, message: object) -> None:
         """Send to all connections of a user, on all nodes. Raises `BrokerError` and `TypeError`."""

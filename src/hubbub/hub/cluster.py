@@ -15,7 +15,7 @@ from hubbub.core.presence_messages import make_member
 from hubbub.hub.clock import Clock
 from hubbub.hub.connections import Connections
 from hubbub.hub.nodes import Figures, Nodes
-from hubbub.hub.presence import Presence, Told
+from hubbub.hub.presence import MemberMoved, Presence, Told
 from hubbub.hub.signals import Signals
 
 SEND: Final = "send to user"
@@ -56,6 +56,7 @@ class Cluster:
         rooms: how many rooms have members here.
         joined: called when a user came into a room with presence in which this node is interested.
         left: called when one went.
+        moved: called for each of their connections.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Cluster:
         rooms: Callable[[], int],
         joined: Told,
         left: Told,
+        moved: MemberMoved,
     ) -> None:
         self._connections = connections
         self._nodes = Nodes(
@@ -77,7 +79,7 @@ class Cluster:
             figures=lambda: Figures(len(connections), rooms()),
             connected=connected,
         )
-        self._presence = Presence(signals, self._nodes, clock, joined=joined, left=left)
+        self._presence = Presence(signals, self._nodes, clock, joined=joined, left=left, moved=moved)
         self._nodes.handle(SEND, self._send)
         self._nodes.handle(DISCONNECT, self._end)
 
@@ -107,7 +109,7 @@ class Cluster:
 
     # Presence
 
-    def came(self, room: str, member: Connection) -> None:
+    def came(self, room: str, member: Connection, info: bytes) -> None:
         """A connection of this node came into a room with presence.
 
         Raises:
@@ -115,7 +117,7 @@ class Cluster:
             LimitReached: if this node has too many in the room.
         """
         user = member.user.id if member.user else None
-        self._presence.join(room, make_member(member.id, user, member.info))
+        self._presence.join(room, make_member(member.id, user, member.info, info))
 
     def went(self, room: str, member: Connection) -> None:
         """A connection of this node left a room with presence."""

@@ -86,7 +86,7 @@ class Hub(AllNodes):
         self._connections = Connections(self._rooms, self._members, self._fanout, self.stats, self.heartbeat)
         self._gauges = Gauges(self.stats, self._rooms, self._connections, self._broker)
         self._life: Life | None = None  # None while the hub is not running
-        self._observers = Observers()
+        self.observers = Observers()  # of presence
         self.companions: list[Companion] = []  # begin and end with the hub, the last one first
 
     # Life
@@ -106,7 +106,7 @@ class Hub(AllNodes):
             self._signals,
             self._members,
             self._connections,
-            self._observers,
+            self.observers,
             heartbeat=self.heartbeat,
             limits=self.limits,
             origins=self.origins,

@@ -67,6 +67,7 @@ class Life:
             rooms=lambda: len(following),
             joined=observers.joined,
             left=observers.left,
+            moved=observers.moved,
         )
 
     def parts(self, publish: Publish) -> Parts:

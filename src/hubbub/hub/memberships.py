@@ -25,8 +25,8 @@ PAGE = 256
 class PresenceKeeper(Protocol):
     """Who wants to know of the members of rooms with presence."""
 
-    def came(self, room: str, member: Connection) -> None:
-        """A member is about to come in."""
+    def came(self, room: str, member: Connection, info: bytes) -> None:
+        """A member is about to come in; the info, JSON, is what others in this room may know besides."""
         ...
 
     def went(self, room: str, member: Connection) -> None:
@@ -135,14 +135,20 @@ class Memberships:
             raise
         return Arrival(self._following.position(name), missed)
 
-    def enter(self, name: str, member: Connection, format: Format) -> None:
+    def enter(self, name: str, member: Connection, format: Format, info: bytes = b"null") -> None:
         """The second half: from now on the room's publications are written to the member, in that format.
+
+        Args:
+            name: the room's name.
+            member: who comes in.
+            format: how publications look to it.
+            info: what others in this room may know of it besides; JSON.
 
         Raises:
             ConfigurationError: if the room has presence, and what is known of the member cannot be told.
             LimitReached: if it has presence and too many members here.
         """
-        self._come(name, member)
+        self._come(name, member, info)
         self._fanout.flush_room(name)
         if not self._rooms.join(name, member, format):
             self._following.unfollow(name)
@@ -171,9 +177,9 @@ class Memberships:
             self._went(name, member)
         return names
 
-    def _come(self, name: str, member: Connection) -> None:
+    def _come(self, name: str, member: Connection, info: bytes = b"null") -> None:
         if self.presence is not None and self._options(name).presence:
-            self.presence.came(name, member)
+            self.presence.came(name, member, info)
 
     def _went(self, name: str, member: Connection) -> None:
         self._following.unfollow(name)

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from hubbub.core.presence import Present
+from hubbub.core.presence_messages import Member
 from hubbub.hub.background import Background
+from hubbub.hub.presence import MemberMoved
 
 Observer: TypeAlias = Callable[[str, Present], Awaitable[None] | None]
 """Called with the name of a room and the user; may be ``async``."""
@@ -17,11 +19,12 @@ _logger = logging.getLogger("hubbub")
 class Observers:
     """Calls handlers, and owns the tasks of those that are asynchronous."""
 
-    __slots__ = ("_background", "_joined", "_left")
+    __slots__ = ("_background", "_joined", "_left", "_moved")
 
     def __init__(self) -> None:
         self._joined: list[Observer] = []
         self._left: list[Observer] = []
+        self._moved: list[MemberMoved] = []
         self._background = Background("presence handlers")
 
     def add_joined(self, handler: Observer) -> Observer:
@@ -34,6 +37,10 @@ class Observers:
         self._left.append(handler)
         return handler
 
+    def add_moved(self, handler: MemberMoved) -> None:
+        """Call it for each connection that came or went. It does not wait."""
+        self._moved.append(handler)
+
     def joined(self, room: str, present: Present) -> None:
         """A user came."""
         self._tell(self._joined, room, present)
@@ -41,6 +48,11 @@ class Observers:
     def left(self, room: str, present: Present) -> None:
         """A user went."""
         self._tell(self._left, room, present)
+
+    def moved(self, room: str, member: Member, came: bool) -> None:
+        """A connection came or went."""
+        for handler in self._moved:
+            handler(room, member, came)
 
     async def stop(self) -> None:
         """Cancel the handlers that still run."""

@@ -36,7 +36,15 @@ Told: TypeAlias = Callable[[str, Present], None]
 """Called with the name of a room and a user there. Does not wait."""
 
 
+MemberMoved: TypeAlias = Callable[[str, Member, bool], None]
+"""Called with the name of a room and a connection that came (True) or went. Does not wait."""
+
+
 def _ignore(room: str, present: Present) -> None:
+    """Tell nobody."""
+
+
+def _overlook(room: str, member: Member, came: bool) -> None:
     """Tell nobody."""
 
 
@@ -52,16 +60,26 @@ class Presence:
         joined: called when a user's first connection came into a room in which this node is interested.
         left: called when the last one went, or its node.
         found: called for users who were there already when this node began to be interested.
+        moved: called for each connection that came or went, but for those that were there already.
     """
 
     def __init__(
-        self, signals: Signals, nodes: Nodes, clock: Clock, *, joined: Told, left: Told, found: Told = _ignore
+        self,
+        signals: Signals,
+        nodes: Nodes,
+        clock: Clock,
+        *,
+        joined: Told,
+        left: Told,
+        found: Told = _ignore,
+        moved: MemberMoved = _overlook,
     ) -> None:
         self._nodes = nodes
         self._clock = clock
         self._joined = joined
         self._left = left
         self._found = found
+        self._moved = moved
         self._rooms: dict[str, PresenceRoom] = {}
         self._idle: OrderedDict[str, float] = OrderedDict()  # without members here: when it was used last
         self._sweeping: Timer | None = None
@@ -134,7 +152,7 @@ class Presence:
         """Its members have left all rooms."""
         self._sender.node_left(node)
         for here in list(self._rooms.values()):
-            self._tell(here, here.table.drop(node), quiet=False)
+            self._tell(here, here.table.drop(node, partial(self._tell_of_member, here)), quiet=False)
             here.answered(node)
 
     def commands_lost(self) -> None:
@@ -214,7 +232,8 @@ class Presence:
         elif not here.table.outdated(message):
             whole = isinstance(message, Snapshot) and message.last
             quiet = isinstance(message, Snapshot) and not own and not here.settled
-            self._tell(here, here.table.apply(message), quiet=quiet)
+            moved = partial(self._tell_of_member, here, quiet=quiet)
+            self._tell(here, here.table.apply(message, moved), quiet=quiet)
             here.answered(message.node) if whole else here.look_complete()
         elif own:
             # The broker refused it, and took it all the same, later than what followed.
@@ -227,6 +246,14 @@ class Presence:
     def _recover(self, here: PresenceRoom) -> None:
         here.request(self._nodes.others)
         self._sender.tell_all(here)
+
+    def _tell_of_member(self, here: PresenceRoom, member: Member, came: bool, *, quiet: bool = False) -> None:
+        if quiet and came:
+            return
+        try:
+            self._moved(here.name, member, came)
+        except Exception:
+            _logger.exception("room %s: a change of presence was not handled", here.name)
 
     def _tell(self, here: PresenceRoom, changes: list[Change], *, quiet: bool) -> None:
         for change in changes:
