@@ -5,7 +5,7 @@ RUFF := .venv/bin/ruff
 PYTHON_FILES := . scripts/conformance scripts/pin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench churn conformance faults pin clean
+.PHONY: help run test lint types format bench churn conformance faults loads pin clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,10 @@ conformance: ## run the Autobahn suite against the server
 faults: ## kill workers and brokers, cut links, at full size; prints the figures (minutes)
 	@scripts/setup test
 	@HUBBUB_FAULTS=full .venv/bin/python -m pytest tests/faults -s -n 0
+
+loads: ## deploys, crashes, stalled and vanished peers under load, at full size; prints a table (20 minutes)
+	@scripts/setup test
+	@HUBBUB_FAULTS=full .venv/bin/python -m pytest tests/loads -n 0
 
 pin: ## renew constraints.txt (needs Python 3.11, 3.12 and 3.13)
 	@scripts/pin

@@ -57,17 +57,17 @@ class ServerProcess:
         complaints = log_complaints(self.log(), self._secrets)
         assert not complaints, "\n".join(complaints)
 
-    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> float:
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM, within: float = STOP_SECONDS) -> float:
         """End the process; returns the seconds it took. Fails if it does not end by itself, and kills it."""
         started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(within)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            late = f"not ended {STOP_SECONDS} s after {with_signal.name}"
+            late = f"not ended {within} s after {with_signal.name}"
             raise AssertionError(f"{late}:\n{self.log()[-4_000:]}") from None
         return time.monotonic() - started
 
@@ -98,10 +98,14 @@ def environment_of(changes: Mapping[str, str] | None = None) -> dict[str, str]:
 
 @contextmanager
 def running(
-    command: Sequence[str], log_file: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log_file: Path,
+    environment: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[ServerProcess]:
-    """Run ``COMMAND --port N`` until the end of the block; its log must be clean then."""
-    port = free_port()
+    """Run ``COMMAND --port N`` until the end of the block, on a free port unless one is given; its log must
+    be clean then."""
+    port = port or free_port()
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port)],

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from hubbub import Allow, History, Hub, Position, User
+from hubbub import Allow, Heartbeat, History, Hub, Position, User
 from hubbub.core.errors import BrokerError
 from hubbub.core.messages import Json, Publication
 from hubbub.core.presence import Present
@@ -20,7 +20,12 @@ from hubbub.gateway.later import Maybe, then
 WAVE = 100
 """Publishes that are begun at once when many are cancelled."""
 
-hub = Hub(os.environ["HUBBUB_TEST_BROKER"])
+hub = Hub(
+    os.environ["HUBBUB_TEST_BROKER"],
+    heartbeat=Heartbeat(
+        float(os.environ.get("HUBBUB_TEST_PING", "25")), float(os.environ.get("HUBBUB_TEST_PONG", "10"))
+    ),
+)
 hub.room("here:{name:path}", presence=True)
 for pattern, kept, allowed in [
     ("small:{name:path}", History(size=10, ttl=600), Allow.ANYONE),
@@ -82,7 +87,14 @@ async def history(request: Request) -> JSONResponse:
 
 async def state(request: Request) -> JSONResponse:
     """Which process answers, and what it has."""
-    return JSONResponse({"pid": os.getpid(), "connections": hub.connection_count, "rooms": hub.rooms})
+    return JSONResponse(
+        {
+            "pid": os.getpid(),
+            "connections": hub.connection_count,
+            "rooms": hub.rooms,
+            "tasks": len(asyncio.all_tasks()),
+        }
+    )
 
 
 async def presence(request: Request) -> JSONResponse:

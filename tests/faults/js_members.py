@@ -140,14 +140,15 @@ class JsMember:
 
 
 @asynccontextmanager
-async def node_process() -> AsyncIterator[NodeProcess]:
-    """Node with the SDK, until the end of the block."""
+async def node_process(ping_delay: float = 10.0) -> AsyncIterator[NodeProcess]:
+    """Node with the SDK, until the end of the block; a ping may be so many seconds late."""
     script = await asyncio.to_thread(installed_sdk) / SCRIPT.name
     script.write_bytes(SCRIPT.read_bytes())
     node = NodeProcess(
         await asyncio.create_subprocess_exec(
             "node",
             str(script),
+            str(int(ping_delay * 1_000)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=1_048_576,

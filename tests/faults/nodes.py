@@ -7,7 +7,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,16 @@ SECRET = secrets.token_urlsafe(32)
 
 
 @contextmanager
-def nodes(broker: str, folder: Path, workers: int = 2, name: str = "nodes") -> Iterator[ServerProcess]:
+def nodes(
+    broker: str,
+    folder: Path,
+    workers: int = 2,
+    name: str = "nodes",
+    *,
+    drain: float = 0,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ServerProcess]:
     """Run the app on a broker; all its workers answer.
 
     Args:
@@ -28,13 +37,15 @@ def nodes(broker: str, folder: Path, workers: int = 2, name: str = "nodes") -> I
         folder: for the log.
         workers: how many processes.
         name: of the log's file.
+        drain: seconds over which clients are closed after SIGTERM.
+        port: where it listens; a free one unless given.
+        environment: more of it.
     """
     command = ["env", "-C", str(HERE), *HUBBUB, "run", "app:app"]
-    options = ["--workers", str(workers), "--drain", "0", "--log-level", "info"]
+    options = ["--workers", str(workers), "--drain", str(drain), "--log-level", "info"]
     log = folder / f"{name}.log"
-    with running(
-        [*command, *options], log, {"HUBBUB_TEST_BROKER": broker, "HUBBUB_TEST_SECRET": SECRET}
-    ) as server:
+    variables = {"HUBBUB_TEST_BROKER": broker, "HUBBUB_TEST_SECRET": SECRET, **(environment or {})}
+    with running([*command, *options], log, variables, port) as server:
         server.secret(SECRET)
         wait_for_workers(server, workers)
         yield server

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain, takewhile
+from itertools import chain, cycle, takewhile
 from typing import Any
 
 import msgspec
@@ -16,10 +16,14 @@ ANSWER_SECONDS = 15.0
 
 
 class HttpLink:
-    """One HTTP/1.1 connection that stays open, and is made anew when it was lost."""
+    """One HTTP/1.1 connection that stays open, and is made anew when it was lost.
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    Args:
+        ports: where servers are, tried in turn.
+    """
+
+    def __init__(self, *ports: int) -> None:
+        self._ports = cycle(ports)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(self, method: str, path: str, content: object = None) -> tuple[int, Any]:
@@ -33,7 +37,7 @@ class HttpLink:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._streams is None:
-                    self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+                    self._streams = await asyncio.open_connection("127.0.0.1", next(self._ports))
                 reader, writer = self._streams
                 writer.write(head.encode() + body)
                 return await _answer(reader)
@@ -64,12 +68,12 @@ class Publisher:
     """Publishes one after the other, over a connection of its own.
 
     Args:
-        port: of the server.
+        ports: of the server, or of several with the same broker.
         name: no two publishers of a test have the same.
         insist: whether to send again, with the same idempotency key, until it was accepted.
     """
 
-    def __init__(self, port: int, name: str, *, insist: bool = False) -> None:
+    def __init__(self, ports: Sequence[int], name: str, *, insist: bool = False) -> None:
         self.name = name
         self.insist = insist
         self.log: list[Published] = []
@@ -79,7 +83,11 @@ class Publisher:
 
         self.retries = 0
         self.accepted = 0
-        self._link = HttpLink(port)
+        self._sending = 0.0
+        self.sent: list[float] = []
+        """When each publish was sent for the last time."""
+
+        self._link = HttpLink(*ports)
 
     async def publish(self, room: str, padding: int = 0) -> Published:
         """Publish, with so many bytes besides, and write down the outcome."""
@@ -92,13 +100,14 @@ class Publisher:
             await asyncio.sleep(0.05)
             self.retries += 1
             place = await self._send(content)
+        self.sent.append(self._sending)
         outcome = Outcome.UNKNOWN if place is None else Outcome.ACCEPTED
         places = () if place is None else (place,)
         self.log.append(Published(self.name, sequence, room, started, time.monotonic(), outcome, places))
         return self.log[-1]
 
     async def _send(self, content: object) -> Place | None:
-        started = time.monotonic()
+        started = self._sending = time.monotonic()
         try:
             status, answer = await self._link.request("POST", "/publish", content)
         except (OSError, EOFError, TimeoutError):
@@ -207,7 +216,7 @@ async def spread(links: Sequence[HttpLink | Publisher], processes: int) -> None:
 
 @asynccontextmanager
 async def press(
-    port: int,
+    port: int | Sequence[int],
     rooms: Sequence[str],
     count: int,
     *,
@@ -216,7 +225,14 @@ async def press(
     processes: int = 1,
 ) -> AsyncIterator[Press]:
     """So many publishers, connected to so many processes at least, until the end of the block."""
-    publishers = [Publisher(port, f"{name} {number}", insist=insist) for number in range(count)]
+    ports = [port] if isinstance(port, int) else port
+    publishers = [
+        # Each begins with another of them.
+        Publisher(
+            [*ports[number % len(ports) :], *ports[: number % len(ports)]], f"{name} {number}", insist=insist
+        )
+        for number in range(count)
+    ]
     try:
         await spread(publishers, processes)
         yield Press(publishers, rooms)

@@ -1,4 +1,4 @@
-// Clients of the official JavaScript SDK, all in one process: `node sdk_members.mjs`.
+// Clients of the official JavaScript SDK, all in one process: `node sdk_members.mjs MAX_PING_DELAY`.
 // Commands come as lines of JSON on standard input, {"client", "do", …}; what the SDK tells goes to standard
 // output, one line of JSON for each event, with the time of the clock that Python's time.monotonic() reads.
 import { createInterface } from "node:readline";
@@ -6,6 +6,12 @@ import { Centrifuge } from "centrifuge";
 import WebSocket from "ws";
 
 const clients = new Map();
+const options = {
+  websocket: WebSocket,
+  minReconnectDelay: 50,
+  maxReconnectDelay: 1000,
+  maxServerPingDelay: Number(process.argv[2]),
+};
 
 function tell(client, event, more) {
   const time = Number(process.hrtime.bigint()) / 1e9;
@@ -13,7 +19,7 @@ function tell(client, event, more) {
 }
 
 function make(client, { url, room, token }) {
-  const sdk = new Centrifuge(url, { websocket: WebSocket, token, minReconnectDelay: 50, maxReconnectDelay: 1000 });
+  const sdk = new Centrifuge(url, { token, ...options });
   sdk.on("connected", ({ data }) => tell(client, "connected", { pid: data.pid }));
   sdk.on("error", () => {}); // it comes back by itself
   const subscription = sdk.newSubscription(room, { minResubscribeDelay: 50, maxResubscribeDelay: 1000 });

@@ -37,6 +37,7 @@ class SdkMember(ClientEventHandler, SubscriptionEventHandler):
         token: says who it is; empty for nobody.
         room_token: lets it into the room; empty for none.
         state: tells where the state that it begins with stands; None for one that has not been there.
+        ping_delay: seconds that a ping of the server's may be late.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SdkMember(ClientEventHandler, SubscriptionEventHandler):
         token: str = "",
         room_token: str = "",
         state: Callable[[], Awaitable[Place]] | None = None,
+        ping_delay: float = 10.0,
     ) -> None:
         self.base = base
         self.log = ClientLog(f"{name} ({'protobuf' if protobuf else 'JSON'})", room)
@@ -62,6 +64,7 @@ class SdkMember(ClientEventHandler, SubscriptionEventHandler):
         self._token = token
         self._room_token = room_token
         self._state = state
+        self._ping_delay = ping_delay
         self._states = 0  # how often it had to ask since it came
         self._joined = asyncio.Event()
         self._leaves = False
@@ -91,6 +94,7 @@ class SdkMember(ClientEventHandler, SubscriptionEventHandler):
                 use_protobuf=self._protobuf,
                 min_reconnect_delay=0.05,
                 max_reconnect_delay=1.0,
+                max_server_ping_delay=self._ping_delay,
                 proxy=None,
             )
             subscription = self._sdk.new_subscription(

@@ -13,7 +13,7 @@ from nodes import kill
 from polling import eventually
 from publishers import press
 
-pytestmark = pytest.mark.timeout(sized(60, 120))
+pytestmark = pytest.mark.timeout(sized(60, 300))
 
 BACK = 10.0
 """Seconds within which every client must be back."""
