@@ -49,7 +49,7 @@ def test_it_tells_its_version_and_its_options() -> None:
         answer = CliRunner().invoke(main, arguments)
         assert answer.exit_code == 0
         listed = re.findall(r"^  (\w+) +[A-Z]", answer.output, re.MULTILINE)
-        assert listed == ["serve", "run", "check", "token", "pub", "sub", "history", "presence"]
+        assert listed == ["serve", "run", "check", "token", "pub", "sub", "history", "presence", "bench"]
     answer = CliRunner().invoke(main, ["serve", "--help"])
     assert answer.exit_code == 0
     for option in ("--host", "--port", "--broker", "--origin"):

@@ -3,6 +3,7 @@
 import click
 
 import hubbub
+from hubbub.server.commands.bench import bench
 from hubbub.server.commands.check import check
 from hubbub.server.commands.history import history
 from hubbub.server.commands.presence import presence
@@ -15,7 +16,7 @@ from hubbub.server.commands.token import token
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Run a server": (serve, run),
     "Set it up": (check, token),
-    "Talk to a running server": (pub, sub, history, presence),
+    "Talk to a running server": (pub, sub, history, presence, bench),
 }
 """The commands, as the help has them."""
 

@@ -1,5 +1,6 @@
 """Commands that talk to a running server: where it is, and the key that lets them in."""
 
+import ipaddress
 import json
 import urllib.error
 import urllib.request
@@ -20,7 +21,6 @@ C = TypeVar("C", bound=Callable[..., Any])
 TIMEOUT: Final = 10.0
 """Seconds that the server may take to answer."""
 
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -68,12 +68,23 @@ def address_of(settings: Settings, url: str | None, insecure: bool, *, operator:
             host, port = settings.operator_host, settings.operator_port
         host = _EVERYWHERE.get(host, host)
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    for socket, page in (("ws://", "http://"), ("wss://", "https://")):
+        url = page + url.removeprefix(socket) if url.startswith(socket) else url
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.ClickException(f"The address of a server looks like https://hub.example.com, not {url!r}")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not insecure:
+    if parts.scheme == "http" and not is_this_machine(url) and not insecure:
         raise click.ClickException(f"{url} would send the key in the clear: use https:, or say --insecure")
     return url.rstrip("/")
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether what goes to this URL stays on this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +123,7 @@ class Api:
         return result
 
     def _opener(self) -> urllib.request.OpenerDirector:
-        local = urlsplit(self.url).hostname in _LOOPBACK
-        proxies = [urllib.request.ProxyHandler({})] if local else []
+        proxies = [urllib.request.ProxyHandler({})] if is_this_machine(self.url) else []
         return urllib.request.build_opener(*proxies, _NoRedirect)
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
