@@ -61,6 +61,7 @@ class Auth:
     The first credentials found count, in the order of `Source`; only without any does it wait for a first
     message. A refused client is accepted, told ``{"type":"error","msg":"Unauthorized"}`` and closed with
     1008, so that a browser sees the code. When the credentials end on an open socket, it is closed with 4401.
+    Who is blocked, or shows a token that was revoked, is refused, too.
 
     Args:
         hub: whose `origins` and `limits` apply.
@@ -125,6 +126,7 @@ class Auth:
             user = await self._from_handshake(websocket)
             if user is None:
                 user = await self._from_first_message(websocket)
+            self._hub.check_user(user)
         except Unauthorized as error:
             stats.refuse(error)
             _logger.info("refused %r: %s", websocket.scope["path"], error.detail)
@@ -143,18 +145,14 @@ class Auth:
         Raises:
             HTTPException: 401 if there is none.
         """
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         try:
-            if scheme.lower() == "bearer":
-                return self._tokens.verify(token.strip())
-            session = self._session(request)
-            if session is None:
-                raise Unauthorized
-            return await self._from_session(session)
+            user = await self._from_request(request)
+            self._hub.check_user(user)
         except Unauthorized as error:
             self._hub.stats.refuse(error)
             _logger.info("refused %r: %s", request.scope["path"], error.detail)
             raise HTTPException(401, "Unauthorized", {"WWW-Authenticate": "Bearer"}) from error
+        return user
 
     def ticket(self, user: User, request: Request) -> str:
         """A one-time ticket for the user, for pages of the request's origin.
@@ -165,6 +163,15 @@ class Auth:
         if self._tickets is None:
             raise ConfigurationError("ticket() needs tickets=Tickets(secret, hub.claim)")
         return self._tickets.issue(user, request.headers.get("origin"))
+
+    async def _from_request(self, request: Request) -> User:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._tokens.verify(token.strip())
+        session = self._session(request)
+        if session is None:
+            raise Unauthorized
+        return await self._from_session(session)
 
     async def _from_handshake(self, websocket: WebSocket) -> User | None:
         """The user of the first credentials in the handshake; None if it has none."""

@@ -12,6 +12,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from hubbub import Allow, Delta, Heartbeat, History, Hub, Limits, User
+from hubbub.auth import Tokens
+from hubbub.fastapi import Auth
 from hubbub.gateway import Gateway, TokenVerifier
 
 KEEP = History(size=100, ttl=60.0)
@@ -53,6 +55,29 @@ async def plain(websocket: WebSocket) -> None:
         await me.wait_closed()
 
 
+auth = Auth(hub, Tokens(os.environ["GATEWAY_SECRET"]))
+
+
+async def authenticated(websocket: WebSocket) -> None:
+    """A plain client that shows a token."""
+    user = await auth(websocket)
+    async with hub.connection(websocket, user=user) as me:
+        await me.send(user.id)
+        await me.wait_closed()
+
+
+async def named(websocket: WebSocket) -> None:
+    """A plain client whose user the application knows by itself."""
+    async with hub.connection(websocket, user=User(websocket.query_params["user"])) as me:
+        await me.send("in")
+        await me.wait_closed()
+
+
+async def who(request: Request) -> Response:
+    """The user of an HTTP request."""
+    return PlainTextResponse((await auth.http(request)).id)
+
+
 async def health(request: Request) -> Response:
     """How many nodes this one knows of."""
     return PlainTextResponse(str(len(hub.nodes)))
@@ -63,6 +88,9 @@ app = Starlette(
         *gateway.routes,
         *gateway.api_routes(os.environ["API_KEYS"].split()),
         WebSocketRoute("/plain/{room}", plain),
+        WebSocketRoute("/authenticated", authenticated),
+        WebSocketRoute("/named", named),
+        Route("/who", who),
         Route("/nodes", health),
     ],
     lifespan=hub.lifespan,

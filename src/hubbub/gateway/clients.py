@@ -130,6 +130,11 @@ class Clients:
             one.client for one in found if _is_of(one.client, user) and id in ("", one.client.connection.id)
         ]
 
+    @property
+    def plain(self) -> list[Connection]:
+        """The connections that do not speak the protocol."""
+        return [one for one in self._connections.all if one.id not in self._by_id]
+
     def plain_of(self, user: str, id: str = "") -> list[Connection]:
         """The connections of a user that do not speak the protocol, or only the one with this id."""
         found = self._connections.of_user(user)

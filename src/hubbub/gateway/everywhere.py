@@ -48,6 +48,7 @@ class Everywhere:
         self._hub = hub
         self._life: Life | None = None  # None while the hub is not running
         hub.companions.append(self)
+        hub.screens.append(self._check_user)
 
     async def begin(self, parts: Parts) -> None:
         """The hub begins. Raises `BrokerError` if it cannot be learned what was revoked."""
@@ -113,6 +114,10 @@ class Everywhere:
             self._life.clients.remove(client)
 
     # Screening
+
+    def _check_user(self, user: User) -> None:
+        if self._life is not None:
+            self._life.revocations.check_user(user)
 
     def check_identity(self, identity: Identity) -> Identity:
         """The identity, unless its user is blocked or its token revoked: `Revocations.check_identity`."""

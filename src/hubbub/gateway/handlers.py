@@ -58,6 +58,16 @@ NO_TOKEN: Final = TokenMark()
 """Of whoever showed no token."""
 
 
+def mark_of(user: User) -> TokenMark:
+    """That of the token with which a user came; `NO_TOKEN` for one who came without, by a session."""
+    if user.expires_at is None and not user.claims:
+        return NO_TOKEN
+    id, issued = user.claims.get("jti"), user.claims.get("iat")
+    return TokenMark(
+        id if isinstance(id, str) else "", float(issued) if isinstance(issued, int | float) else None
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A subscription that is allowed."""

@@ -8,10 +8,11 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from hubbub.centrifuge.errors import DisconnectCode
+from hubbub.connection import Connection
 from hubbub.core.errors import Unauthorized
 from hubbub.core.users import User
 from hubbub.gateway.clients import Clients, Subject
-from hubbub.gateway.handlers import NO_TOKEN, CommandFailed, Grant, Identity, TokenMark
+from hubbub.gateway.handlers import NO_TOKEN, CommandFailed, Grant, Identity, TokenMark, mark_of
 from hubbub.gateway.user_commands import plain_code
 from hubbub.hub.ledger import Ledger
 from hubbub.hub.parts import Parts
@@ -91,14 +92,23 @@ class Revocations:
         self._check_token(identity.user, identity.token)
         return identity
 
+    def check_user(self, user: User) -> None:
+        """Raises `Unauthorized` for the user of a plain client who is blocked, or whose token is revoked."""
+        if self._blocked(user):
+            raise Unauthorized("blocked")
+        self._check_token(user, mark_of(user))
+
     def check_grant(self, user: User | None, room: str, grant: Grant) -> Grant:
         """The subscription, if its token was not revoked. Raises `Unauthorized` (103)."""
         self._check_token(user, grant.token, room)
         return grant
 
     def _check_user(self, user: User | None) -> None:
-        if user is not None and self._ledger.get(_key("user", user.id)) is not None:
+        if user is not None and self._blocked(user):
             raise CommandFailed(DisconnectCode.PERMISSION_DENIED.disconnect)
+
+    def _blocked(self, user: User) -> bool:
+        return self._ledger.get(_key("user", user.id)) is not None
 
     def _check_token(self, user: User | None, token: TokenMark, room: str = "") -> None:
         if token is NO_TOKEN:
@@ -119,13 +129,11 @@ class Revocations:
         if value is None:
             return
         kind, name, _ = _keys.decode(key)
-        clients = self._clients.all if kind == "token" else self._clients.of(name)
-        for client in clients:
+        everybody = kind == "token"
+        for client in self._clients.all if everybody else self._clients.of(name):
             self._judge(client)
-        if kind == "user":
-            for connection in self._clients.plain_of(name):
-                reason = DisconnectCode.PERMISSION_DENIED.disconnect
-                connection.end(plain_code(reason), reason.reason)
+        for connection in self._clients.plain if everybody else self._clients.plain_of(name):
+            self._judge_plain(connection)
 
     def _judge(self, client: Subject) -> None:
         user = client.connection.user
@@ -143,6 +151,17 @@ class Revocations:
                 self.check_grant(user, room, grant)
             except Unauthorized:
                 client.unsubscribe(room)
+
+    def _judge_plain(self, connection: Connection) -> None:
+        if connection.user is None:
+            return
+        code = DisconnectCode.PERMISSION_DENIED if self._blocked(connection.user) else None
+        try:
+            self._check_token(connection.user, mark_of(connection.user))
+        except Unauthorized:
+            code = code or DisconnectCode.INVALID_TOKEN
+        if code is not None:
+            connection.end(plain_code(code.disconnect), code.text)
 
 
 def _key(kind: Kind, name: str, room: str = "") -> bytes:

@@ -1,15 +1,24 @@
 """What a hub says and does on all nodes: who lives, who is in a room, and reaching a user wherever it is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeAlias
 
-from hubbub.core.errors import ConfigurationError
+from hubbub.asgi.errors import SocketRefused
+from hubbub.connection import Connection
+from hubbub.core.errors import ConfigurationError, Unauthorized
 from hubbub.core.limits import Limits
 from hubbub.core.messages import to_payload
 from hubbub.core.nodes import Node
 from hubbub.core.options import RoomPatterns
 from hubbub.core.presence import Present
+from hubbub.core.users import User
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.observers import Observer, Observers
+from hubbub.hub.visit import refuse
+
+Screen: TypeAlias = Callable[[User], None]
+"""Called with a user who wants in; raises `Unauthorized` for one who may not."""
 
 
 class AllNodes(ABC):
@@ -17,6 +26,7 @@ class AllNodes(ABC):
 
     limits: Limits
     observers: Observers
+    screens: list[Screen]
     _patterns: RoomPatterns
 
     @property
@@ -61,3 +71,17 @@ class AllNodes(ABC):
         """Close all connections of a user, on all nodes: with 1008, or 3503 for clients of the Centrifuge
         protocol, unless another code is given. Raises `BrokerError`."""
         await self._cluster.disconnect_user(user, code, reason)
+
+    def check_user(self, user: User | None) -> None:
+        """Raises `Unauthorized` for a user who is blocked, or whose token was revoked, on whatever node."""
+        if user is not None:
+            for screen in self.screens:
+                screen(user)
+
+    async def _screen(self, connection: Connection) -> None:
+        """Raises `SocketRefused`, when the client was told, for the connection of such a user."""
+        try:
+            self.check_user(connection.user)
+        except Unauthorized as error:
+            await refuse(connection, error)
+            raise SocketRefused(error) from error

@@ -23,7 +23,7 @@ from hubbub.core.positions import Position
 from hubbub.core.publishers import check_publisher
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
-from hubbub.hub.all_nodes import AllNodes
+from hubbub.hub.all_nodes import AllNodes, Screen
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.connections import EVERYONE, Connections
 from hubbub.hub.fanout import Fanout
@@ -87,6 +87,7 @@ class Hub(AllNodes):
         self._gauges = Gauges(self.stats, self._rooms, self._connections, self._broker)
         self._life: Life | None = None  # None while the hub is not running
         self.observers = Observers()  # of presence
+        self.screens: list[Screen] = []  # of users who want in
         self.companions: list[Companion] = []  # begin and end with the hub, the last one first
 
     # Life
@@ -203,6 +204,7 @@ class Hub(AllNodes):
         reception = self._running.reception
         self._connections.add(connection := await reception.admit(websocket, **arguments))
         reception.look_after(connection)
+        await self._screen(connection)
         return connection
 
     def _known(self, member: WebSocket | Connection) -> Connection | None:
