@@ -102,14 +102,22 @@ def running(
     log_file: Path,
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
+    folder: Path = ROOT,
 ) -> Iterator[ServerProcess]:
-    """Run ``COMMAND --port N`` until the end of the block, on a free port unless one is given; its log must
-    be clean then."""
+    """Run ``COMMAND --port N`` in the folder until the end of the block; its log must be clean then.
+
+    Args:
+        command: the server's.
+        log_file: for what it prints.
+        environment: added to that of the tests.
+        port: a free one unless given.
+        folder: the process' working directory, where `hubbub serve` keeps its data.
+    """
     port = port or free_port()
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port)],
-            cwd=ROOT,
+            cwd=folder,
             env=environment_of(environment),
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -41,11 +41,11 @@ def nodes(
         port: where it listens; a free one unless given.
         environment: more of it.
     """
-    command = ["env", "-C", str(HERE), *HUBBUB, "run", "app:app"]
+    command = [*HUBBUB, "run", "app:app"]
     options = ["--workers", str(workers), "--drain", str(drain), "--log-level", "info"]
     log = folder / f"{name}.log"
     variables = {"HUBBUB_TEST_BROKER": broker, "HUBBUB_TEST_SECRET": SECRET, **(environment or {})}
-    with running([*command, *options], log, variables, port) as server:
+    with running([*command, *options], log, variables, port, HERE) as server:
         server.secret(SECRET)
         wait_for_workers(server, workers)
         yield server

@@ -9,8 +9,8 @@ import cent
 import pytest
 from api_servers import Cluster, StartNode, api
 from gateway_sdk import Server, room, token
+from node_sdk import installed_sdk
 from playwright.async_api import Browser, Page
-from test_gateway_node_sdk import node_folder  # noqa: F401  (a fixture)
 
 CONVERSATION = """
 async ({transport, endpoint, emulation, token, room}) => {
@@ -56,10 +56,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.fixture(scope="session")
-def scripts(request: pytest.FixtureRequest) -> Path:
+def scripts() -> Path:
     """The SDK as it is published for browsers."""
-    folder: Path = request.getfixturevalue("node_folder")
-    return folder / "node_modules/centrifuge/dist"
+    return installed_sdk() / "node_modules/centrifuge/dist"
 
 
 @asynccontextmanager

@@ -11,5 +11,6 @@ from server_process import HUBBUB, ServerProcess, running
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server as the command starts it; fails at the end for a traceback in the log."""
     command = [*HUBBUB, "serve", "--log-level", "trace", "--drain", "0"]
-    with running(command, tmp_path_factory.mktemp("served") / "log") as server:
+    folder = tmp_path_factory.mktemp("served")
+    with running(command, folder / "log", folder=folder) as server:
         yield server

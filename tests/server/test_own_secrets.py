@@ -31,8 +31,8 @@ NO_BROKER = {"HUBBUB_BROKER": ""}
 @contextmanager
 def serving(folder: Path, environment: dict[str, str]) -> Iterator[ServerProcess]:
     """``hubbub serve`` in a folder."""
-    command = ["env", "-C", str(folder), *HUBBUB, "serve", "--drain", "0"]
-    with running(command, folder / "log", environment) as server:
+    command = [*HUBBUB, "serve", "--drain", "0"]
+    with running(command, folder / "log", environment, folder=folder) as server:
         yield server
 
 

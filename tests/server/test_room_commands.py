@@ -33,7 +33,7 @@ def serving(folder: Path) -> Iterator[ServerProcess]:
     file = folder / "hubbub.toml"
     file.write_text(ROOMS)
     command = [*HUBBUB, "serve", "--drain", "0", "--config", str(file)]
-    with running(command, folder / "log", GIVEN) as server:
+    with running(command, folder / "log", GIVEN, folder=folder) as server:
         server.secret(SECRET)
         server.secret(KEY)
         yield server

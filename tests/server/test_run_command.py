@@ -45,7 +45,7 @@ async def deaf(websocket: WebSocket) -> None:
 def run(folder: Path, *options: str) -> Iterator[ServerProcess]:
     """``hubbub run`` in a folder with the app above."""
     (folder / "main.py").write_text(APP)
-    with running(["env", "-C", str(folder), *HUBBUB, "run", "main:app", *options], folder / "log") as server:
+    with running([*HUBBUB, "run", "main:app", *options], folder / "log", folder=folder) as server:
         yield server
 
 

@@ -126,7 +126,7 @@ def test_an_address_that_is_not_ours_is_said_so() -> None:
 
 async def test_origins_of_the_environment_may_connect(tmp_path: Path) -> None:
     allowed = {"HUBBUB_ORIGINS": "https://a.example.com https://b.example.com"}
-    with running([*HUBBUB, "serve", "--drain", "0"], tmp_path / "log", allowed) as server:
+    with running([*HUBBUB, "serve", "--drain", "0"], tmp_path / "log", allowed, folder=tmp_path) as server:
         for origin in ("https://a.example.com", "https://b.example.com", server.origin):
             async with opened(server, "/chat/x?username=ada", origin=origin):
                 pass
@@ -137,7 +137,7 @@ async def test_origins_of_the_environment_may_connect(tmp_path: Path) -> None:
 async def test_a_signal_ends_it_within_seconds_with_sockets_open(
     tmp_path: Path, with_signal: signal.Signals
 ) -> None:
-    with running([*HUBBUB, "serve", "--drain", "1"], tmp_path / "log") as server:
+    with running([*HUBBUB, "serve", "--drain", "1"], tmp_path / "log", folder=tmp_path) as server:
         async with (
             opened(server, "/chat/x?username=ada") as ada,
             opened(server, "/ws/room/x") as other,
