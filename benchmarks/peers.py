@@ -120,6 +120,10 @@ BARE_PATHS: Mapping[str, str] = {ECHO: "/echo", BARE: "/"}
 SOCKETIO_PATHS: Mapping[str, str] = {FANOUT: "/socket.io/?EIO=4&transport=websocket"}
 SOCKETIO_LOAD = ("--socketio", "--prefix", '42["pub","', "--suffix", '"]')
 SOCKETIO_WITHOUT = dict.fromkeys((JSON, ROOMS, ECHO, BARE), "the load generator knows only its fan-out")
+CENTRIFUGE_LOAD = (
+    *("--centrifuge", "--prefix", '{"id":3,"publish":{"channel":"bench","data":{"text":"'),
+    *("--suffix", '"}}}'),
+)
 NO_HUB = dict.fromkeys((FANOUT, JSON, ROOMS), "has no hub")
 FLOOR_WITHOUT = {ROOMS: "the floor has no rooms", JSON: "the floor parses nothing"}
 HUB_CLASS = ("fastapi", "hubbub", "hubbub.uvicorn; hubbub.uvicorn.WebSocketProtocol")
@@ -187,6 +191,15 @@ ALL: tuple[Server, ...] = (
         _uvicorn(OWN, "hubbub_history", WS_CLASS),
         _own(*HUB_CLASS),
         paths={FANOUT: "/ws", OWN_ROOMS: "/rooms"},
+        listed_everywhere=False,
+    ),
+    Server(
+        "hubbub-centrifuge",
+        "Hubbub, Centrifuge JSON, history on",
+        _uvicorn(OWN, "hubbub_centrifuge", WS_CLASS),
+        _own(*HUB_CLASS),
+        paths=dict.fromkeys((FANOUT, BARE), "/connection/websocket"),
+        load=CENTRIFUGE_LOAD,
         listed_everywhere=False,
     ),
     Server(

@@ -30,6 +30,7 @@ enum option_code {
     OPT_PREFIX,
     OPT_SUFFIX,
     OPT_SOCKETIO,
+    OPT_CENTRIFUGE,
     OPT_WAIT,
     OPT_SPIN,
 };
@@ -56,6 +57,7 @@ static const struct option known[] = {
     {"prefix", required_argument, NULL, OPT_PREFIX},
     {"suffix", required_argument, NULL, OPT_SUFFIX},
     {"socketio", no_argument, NULL, OPT_SOCKETIO},
+    {"centrifuge", no_argument, NULL, OPT_CENTRIFUGE},
     {"wait", no_argument, NULL, OPT_WAIT},
     {"spin", no_argument, NULL, OPT_SPIN},
     {NULL, 0, NULL, 0},
@@ -121,6 +123,8 @@ static void check(const struct options *o)
     if (o->mode == MODE_ROOMS && (o->room_size > o->connections || o->window > o->rooms))
         refuse("a room has more members than there are connections, or the window is wider than the rooms "
                "are many");
+    if (o->centrifuge && (o->socketio || o->mode == MODE_ROOMS || o->mode == MODE_ECHO))
+        refuse("--centrifuge goes with --mode fanout or idle, and without --socketio");
     if (o->rate != 0 && o->mode != MODE_FANOUT)
         refuse("--rate goes with --mode fanout");
 }
@@ -149,6 +153,7 @@ static void apply(struct options *o, enum option_code code, const char *name, co
     case OPT_PREFIX: o->prefix = value; break;
     case OPT_SUFFIX: o->suffix = value; break;
     case OPT_SOCKETIO: o->socketio = true; break;
+    case OPT_CENTRIFUGE: o->centrifuge = true; break;
     case OPT_WAIT: o->wait = true; break;
     case OPT_SPIN: o->spin = true; break;
     }

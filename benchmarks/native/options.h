@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where members of a Centrifuge fan-out are, and where its publishers publish (by --prefix, with the id). */
+#define CENTRIFUGE_ROOM "bench"
+#define CENTRIFUGE_PUBLISH_ID "3"
+
 enum mode {
     MODE_FANOUT, /* what a publisher sends comes back to every connection */
     MODE_ROOMS,  /* `join ROOM ...` first, then `pub ROOM TEXT` reaches the members of that room */
@@ -29,6 +33,7 @@ struct options {
     double warmup, seconds, stuck, timeout; /* all in seconds */
     const char *prefix, *suffix; /* around the marker: makes the text JSON, or an event of Socket.IO */
     bool socketio;               /* speak Engine.IO 4 and Socket.IO 5 around the messages */
+    bool centrifuge;             /* speak the Centrifuge protocol in JSON; the room is CENTRIFUGE_ROOM */
     bool wait;                   /* print "ready", go on when a line arrives on stdin */
     bool spin;                   /* never sleep in epoll_wait */
 };

@@ -22,14 +22,22 @@ static void say_join(struct traffic *traffic, struct connection *connection)
     client_send(traffic->client, connection, text, length);
 }
 
+static void say(struct traffic *traffic, struct connection *connection, const char *words)
+{
+    client_send(traffic->client, connection, (const uint8_t *)words, strlen(words));
+}
+
 /* The connection is upgraded. In rooms it opens when the server has answered "joined", with Socket.IO when it
- * has answered the CONNECT packet, else at once. */
+ * has answered the CONNECT packet, with Centrifuge when it has answered `connect` and `subscribe`, else at
+ * once. */
 static void on_greet(void *context, struct connection *connection)
 {
     struct traffic *traffic = context;
     if (traffic->options->socketio)
         return;
-    if (traffic->options->mode == MODE_ROOMS)
+    if (traffic->options->centrifuge)
+        say(traffic, connection, "{\"id\":1,\"connect\":{}}");
+    else if (traffic->options->mode == MODE_ROOMS)
         say_join(traffic, connection);
     else
         connection->phase = OPEN;
@@ -45,6 +53,27 @@ static void on_socketio_packet(struct traffic *traffic, struct connection *conne
         connection->phase = OPEN;
     else if (length == 1 && packet[0] == '2')
         client_send(traffic->client, connection, (const uint8_t *)"3", 1);
+}
+
+static bool begins(const uint8_t *line, size_t length, const char *words)
+{
+    size_t most = strlen(words);
+    return length >= most && memcmp(line, words, most) == 0;
+}
+
+/* Replies to the first words, and the server's ping "{}". False for anything else. */
+static bool on_centrifuge_word(struct traffic *traffic, struct connection *connection, const uint8_t *line,
+                               size_t length)
+{
+    if (length == 2 && begins(line, length, "{}"))
+        say(traffic, connection, "{}");
+    else if (begins(line, length, "{\"id\":1,\"connect\":"))
+        say(traffic, connection, "{\"id\":2,\"subscribe\":{\"channel\":\"" CENTRIFUGE_ROOM "\"}}");
+    else if (begins(line, length, "{\"id\":2,\"subscribe\":"))
+        connection->phase = OPEN;
+    else
+        return false;
+    return true;
 }
 
 /* ---- messages ---- */
@@ -92,18 +121,43 @@ static void fill(struct traffic *traffic, uint32_t stream, uint64_t now)
     }
 }
 
+static void receive(struct traffic *traffic, struct connection *connection, const uint8_t *data,
+                    size_t length, uint64_t now)
+{
+    uint32_t stream;
+    if (ledger_receive(traffic->ledger, connection->id, data, length, now, &stream))
+        fill(traffic, stream, now);
+}
+
+/* One message has several lines when the server answers several commands at once. */
+static void on_centrifuge(struct traffic *traffic, struct connection *connection, const uint8_t *data,
+                          size_t length, uint64_t now)
+{
+    const uint8_t *end = data + length;
+    while (data < end) {
+        const uint8_t *newline = memchr(data, '\n', (size_t)(end - data));
+        size_t line = (size_t)((newline != NULL ? newline : end) - data);
+        /* A publisher gets a reply to each publication besides the publication itself. */
+        if (!on_centrifuge_word(traffic, connection, data, line) &&
+            !begins(data, line, "{\"id\":" CENTRIFUGE_PUBLISH_ID ",\"publish\":{"))
+            receive(traffic, connection, data, line, now);
+        data += line + 1;
+    }
+}
+
 static void on_text(void *context, struct connection *connection, const uint8_t *data, size_t length,
                     uint64_t now)
 {
     struct traffic *traffic = context;
-    uint32_t stream;
-    if (connection->phase == GREETING && !traffic->options->socketio) {
+    if (traffic->options->centrifuge) {
+        on_centrifuge(traffic, connection, data, length, now);
+    } else if (connection->phase == GREETING && !traffic->options->socketio) {
         if (length == 6 && memcmp(data, "joined", 6) == 0)
             connection->phase = OPEN;
     } else if (traffic->options->socketio && (length < 2 || data[0] != '4' || data[1] != '2')) {
         on_socketio_packet(traffic, connection, data, length);
-    } else if (ledger_receive(traffic->ledger, connection->id, data, length, now, &stream)) {
-        fill(traffic, stream, now);
+    } else {
+        receive(traffic, connection, data, length, now);
     }
 }
 

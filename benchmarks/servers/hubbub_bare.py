@@ -8,7 +8,7 @@ from hubbub import Hub
 hub = Hub("memory://")
 
 
-async def lifespan(receive: Receive, send: Send) -> None:
+async def lifespan_of(hub: Hub, receive: Receive, send: Send) -> None:
     """Holds the hub open from the server's start to its end (ASGI lifespan protocol)."""
     await receive()
     async with hub:
@@ -20,7 +20,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Fan-out on every path but `/echo`."""
     if scope["type"] == "lifespan":
-        await lifespan(receive, send)
+        await lifespan_of(hub, receive, send)
         return
     websocket = WebSocket(scope, receive, send)
     if scope["path"] == "/echo":

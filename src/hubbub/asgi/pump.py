@@ -8,7 +8,9 @@ Written for speed: on such servers this is the innermost step of a fan-out.
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Writer(Protocol):
@@ -51,19 +53,24 @@ def begin(awaitable: Awaitable[None]) -> Awaitable[None] | None:
         waits_for = awaitable.send(None)
     except StopIteration:
         return None
-    return _Rest(awaitable, waits_for)
+    return Rest(awaitable, waits_for)
 
 
-class _Rest:
-    """A coroutine that has begun elsewhere, to be awaited to its end."""
+class Rest(Generic[T]):
+    """A coroutine that has begun elsewhere, to be awaited to its end.
+
+    Args:
+        coroutine: it.
+        waits_for: what it has yielded.
+    """
 
     __slots__ = ("_coroutine", "_waits_for")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], waits_for: object) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], waits_for: object) -> None:
         self._coroutine = coroutine
         self._waits_for = waits_for
 
-    def __await__(self) -> Generator[object, Any, None]:
+    def __await__(self) -> Generator[object, Any, T]:
         try:
             while True:
                 try:
@@ -72,5 +79,6 @@ class _Rest:
                     self._waits_for = self._coroutine.throw(error)
                 else:
                     self._waits_for = self._coroutine.send(value)
-        except StopIteration:
-            return
+        except StopIteration as end:
+            result: T = end.value
+            return result

@@ -46,6 +46,11 @@ class Broker(Protocol):
         ...
 
     @property
+    def immediate(self) -> bool:
+        """Whether `publish` never waits: it has accepted, delivered or refused in the same call."""
+        ...
+
+    @property
     def connected(self) -> bool:
         """Whether publications would be accepted now, as far as the broker knows."""
         ...

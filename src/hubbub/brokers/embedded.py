@@ -62,6 +62,11 @@ class EmbeddedBroker:
         return True
 
     @property
+    def immediate(self) -> bool:
+        """The server has to answer."""
+        return False
+
+    @property
     def connected(self) -> bool:
         """Whether Valkey answers, and somebody would start it if it died."""
         return self._broker is not None and self._broker.connected and self._process.runs

@@ -57,6 +57,11 @@ class MemoryBroker:
         return False
 
     @property
+    def immediate(self) -> bool:
+        """Nobody has to be waited for."""
+        return True
+
+    @property
     def connected(self) -> bool:
         """Whether it runs."""
         return self._receiver is not None

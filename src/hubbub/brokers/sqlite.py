@@ -79,6 +79,11 @@ class SqliteBroker:
         return False
 
     @property
+    def immediate(self) -> bool:
+        """The file has to be written."""
+        return False
+
+    @property
     def connected(self) -> bool:
         """Whether it runs, the disk answers, and the last transaction worked."""
         return self._link is not None and self._link.connected

@@ -222,3 +222,15 @@ class Reply(Result, frozen=True):
     rpc: RpcResult | None = None
     refresh: RefreshResult | None = None
     sub_refresh: SubRefreshResult | None = None
+
+    @property
+    def has_its_place(self) -> bool:
+        """Whether publications must not overtake it, nor be overtaken by it.
+
+        Not so for the answers that a client knows by their `id` and that say nothing of where it stands in a
+        channel.
+        """
+        if not self.id:
+            return True
+        places = (self.connect, self.subscribe, self.unsubscribe, self.history)
+        return any(one is not None for one in places)

@@ -36,7 +36,7 @@ from hubbub.gateway.handlers import (
     TokenMark,
     Visitor,
 )
-from hubbub.gateway.later import Maybe, then
+from hubbub.gateway.later import Maybe, at_once, then
 from hubbub.gateway.reading import read_history
 from hubbub.gateway.refusals import count_refusal
 from hubbub.gateway.service import member_info
@@ -246,7 +246,9 @@ class Calls:
     def _publish(self, client: Caller, call: actions.Publish) -> Maybe[Answer]:
         data = self._handlers.may_publish(client, call.channel, call.data)
         if isinstance(data, str | bytes):
-            return self._publish_data(client, call.channel, data)
+            publishing = self._publish_data(client, call.channel, data)
+            # A task for each would end the turn between two publications, and with it every burst.
+            return at_once(publishing) if self._hub.parts.broker.immediate else publishing
         return self._publish_later(client, call.channel, data)
 
     async def _publish_later(self, client: Caller, room: str, data: Maybe[Payload]) -> Answer:

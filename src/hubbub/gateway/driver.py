@@ -37,6 +37,7 @@ class Driver(ABC):
     """
 
     __slots__ = (
+        "_ordered",
         "_parts",
         "_quiet",
         "_replies",
@@ -67,6 +68,7 @@ class Driver(ABC):
         self._timer: Timer | None = None
         self._todo: list[Action] | None = None  # None while nothing is carried out
         self._replies: list[bytes] = []  # to be written together
+        self._ordered = False  # one of them has to come after what was published before
         self._tasks = CallTasks(self._answered, self._failure)
         self._quiet: asyncio.Event | None = None  # set when it may be read from again
         self._schedule()
@@ -148,6 +150,7 @@ class Driver(ABC):
         match action:
             case Send(reply=reply):
                 self._replies.append(self.codec.encode_reply(reply))
+                self._ordered = self._ordered or reply.has_its_place
             case GoLive():
                 self._write()
                 self._go_live(action)
@@ -163,18 +166,20 @@ class Driver(ABC):
                 self._begin(action)
 
     def _write(self) -> None:
-        """Write the replies that have collected, after what was published before."""
+        """Write the replies that have collected."""
         if not self._replies:
             return
         frame = to_frame(self.codec, self.codec.join(self._replies))
         self._replies = []
-        self.write(frame)
+        ordered, self._ordered = self._ordered, False
+        self.write(frame, ordered)
 
-    def write(self, frame: Payload) -> None:
-        """Write a frame, after what was published before."""
+    def write(self, frame: Payload, ordered: bool = True) -> None:
+        """Write a frame: if it is ordered, after what was published before."""
         connection = self.connection
         if not connection.closed:
-            self._service.hub.flush()
+            if ordered:  # else a burst of publications would be flushed with the reply to each of them
+                self._service.hub.flush()
             connection.write([connection.codec.encode(frame)])
 
     def _schedule(self) -> None:

@@ -34,6 +34,11 @@ class MeasuredBroker:
         return self._broker.shared
 
     @property
+    def immediate(self) -> bool:
+        """Whether `publish` never waits."""
+        return self._broker.immediate
+
+    @property
     def connected(self) -> bool:
         """Whether publications would be accepted now, as far as the broker knows."""
         return self._broker.connected

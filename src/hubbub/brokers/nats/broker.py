@@ -67,6 +67,11 @@ class NatsBroker:
         return True
 
     @property
+    def immediate(self) -> bool:
+        """The server has to answer."""
+        return False
+
+    @property
     def connected(self) -> bool:
         """Whether there is a connection to a server that answers."""
         return self._session is not None and self._session.link.up

@@ -76,6 +76,11 @@ class RedisBroker:
         return True
 
     @property
+    def immediate(self) -> bool:
+        """The server has to answer."""
+        return False
+
+    @property
     def connected(self) -> bool:
         """Whether all servers can be published to and listened to."""
         return self._running is not None and self._running.servers.connected
