@@ -159,7 +159,7 @@ async def test_rooms_that_the_settings_give_to_others_keep_their_permissions(tmp
     settings = tmp_path / "hubbub.toml"
     settings.write_text('[rooms."chat:news"]\nallow_subscribe = "anyone"\n')
     command = [*HUBBUB, "serve", "--drain", "0", "--config", str(settings)]
-    with running(command, tmp_path / "log", {"HUBBUB_ANONYMOUS": "true"}) as server:
+    with running(command, tmp_path / "log", {"HUBBUB_ANONYMOUS": "true"}, folder=tmp_path) as server:
         async with person(server, "mine") as ada:
             await ada.wire.ask("subscribe", channel="chat:news")
             ada.room = "news"
