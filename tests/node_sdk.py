@@ -1,5 +1,6 @@
-"""The official JavaScript SDK in Node, installed once for each version of `package.json`."""
+"""The official JavaScript SDK and the tools for our client, installed once for each `package.json`."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -20,7 +21,7 @@ def not_run(reason: str) -> None:
 
 
 def installed_sdk() -> Path:
-    """A folder with the SDK; scripts that are put there find it. Skips where there is no npm."""
+    """A folder with them; scripts that are put there find the SDK. Skips where there is no npm."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         not_run("there is no node or no npm")
     wanted = PACKAGE.read_bytes()
@@ -34,12 +35,20 @@ def installed_sdk() -> Path:
 
 def _install(folder: Path, package: bytes) -> None:
     options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
-    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-        (Path(fresh) / "package.json").write_bytes(package)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as around:
+        fresh = Path(around) / "fresh"
+        fresh.mkdir()
+        (fresh / "package.json").write_bytes(package)
         npm = subprocess.run(
             ["npm", "install", *options], cwd=fresh, capture_output=True, text=True, timeout=50, check=False
         )
         if npm.returncode:
-            not_run(f"npm could not install the SDK: {npm.stderr[-500:]}")
-        if not folder.exists():  # another test process may have been faster
-            shutil.copytree(fresh, folder)
+            not_run(f"npm could not install what the tests need: {npm.stderr[-500:]}")
+        with contextlib.suppress(OSError):  # another test process may have been faster
+            fresh.rename(folder)  # at once: nobody finds a half of it
+
+
+def tool(name: str, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a tool of that folder, which ends by itself."""
+    command = [str(installed_sdk() / "node_modules/.bin" / name), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=50, check=False)

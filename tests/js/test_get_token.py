@@ -101,7 +101,7 @@ async def test_a_get_token_that_never_answers_is_given_up(client: ClientPage) ->
         connect("/ws", [], { getToken, minDelay: 20, connectTimeout: 100 });
     }""")
     await client.pass_time(100)
-    assert (await client.event("close"))["reason"] == "no connection in time"
+    assert (await client.event("close"))["reason"] == "not in time"
     await client.js("late[0]('too late')")
     await client.pass_time((await client.event("reconnecting"))["detail"]["delay"])
     await client.event("open")

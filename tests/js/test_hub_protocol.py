@@ -85,7 +85,7 @@ async def test_a_call_whose_answer_was_lost_is_told_and_not_made_again(
         "failed": {
             "name": "HubError",
             "code": 0,
-            "message": "lost before the answer came",
+            "message": "connection lost",
             "temporary": False,
         }
     }

@@ -117,7 +117,7 @@ async def test_after_the_end_messages_are_dropped_with_a_warning_and_counted(cli
     await client.event("close")
     async with client.page.expect_console_message() as warning:
         assert await client.js("(socket.send('four'), socket.bufferedAmount)") == 4
-    assert (await warning.value).text == "ReconnectingWebSocket is closed: a message was dropped"
+    assert (await warning.value).text == "Closed: message dropped"
 
 
 async def test_what_never_went_out_stays_in_buffered_amount_after_the_end(client: ClientPage) -> None:

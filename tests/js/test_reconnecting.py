@@ -226,7 +226,7 @@ async def test_an_attempt_that_hangs_is_given_up(client: ClientPage) -> None:
     client.server.hang = True
     await client.open(**FAST, connectTimeout=100)
     close = await client.event("close")
-    assert (close["code"], close["reason"]) == (1006, "no connection in time")
+    assert (close["code"], close["reason"]) == (1006, "not in time")
     client.server.hang = False
     await client.event("open")
 
@@ -239,7 +239,7 @@ async def test_an_attempt_may_take_ten_seconds(client: ClientPage) -> None:
     await client.pass_time(9_999)
     assert await client.events() == []
     await client.pass_time(1)
-    assert (await client.event("close"))["reason"] == "no connection in time"
+    assert (await client.event("close"))["reason"] == "not in time"
 
 
 async def test_it_comes_back_when_the_server_was_away(client: ClientPage) -> None:

@@ -13,22 +13,15 @@ export function failure({ code, message, temporary = false }) {
   return Object.assign(new Error(message), { name: /** @type {const} */ ("HubError"), code, temporary });
 }
 
-/** Tells the listeners.
- *  @param {Pick<EventTarget, "dispatchEvent">} target @param {string} type @param {object} detail */
-export function emit(target, type, detail) {
-  target.dispatchEvent(new CustomEvent(type, { detail }));
-}
-
-/** Texts that share a frame. @param {string[]} texts @returns {string[][]} */
-function frames(texts) {
-  let size = 0;
-  return texts.reduce((/** @type {string[][]} */ all, text) => {
-    const last = all.at(-1);
-    size += text.length;
-    if (last && last.length < MOST_TOGETHER && size < MOST_CHARACTERS) return last.push(text), all;
-    size = text.length;
-    return [...all, [text]];
-  }, []);
+/** In as few frames as they fit. @param {Command[]} commands @param {(frame: string) => void} write */
+function writeTogether(commands, write) {
+  let frame = "";
+  commands.forEach(({ text }, index) => {
+    const fits = index % MOST_TOGETHER && frame.length + text.length < MOST_CHARACTERS;
+    if (frame && !fits) write(frame);
+    frame = fits ? `${frame}\n${text}` : text;
+  });
+  if (frame) write(frame);
 }
 
 /** What a client asks of the server. While there is no connection it waits, within bounds.
@@ -45,45 +38,43 @@ export function makeCommands(write, bytes, count) {
   /** @type {Map<number | undefined, Command>} What waits for its answer. */
   const sent = new Map();
 
-  /** @type {(method: string, request: object, to: Omit<Command, "id" | "text">) => Command} */
-  const make = (method, request, to) => {
+  /** It is sent at the end of this turn.
+   *  @param {string} method @param {object} request @param {Command["resolve"]} [resolve]
+   *  @param {Command["reject"]} [reject] @param {Command["room"]} [room] @returns {Command} */
+  const make = (method, request, resolve, reject, room) => {
     const id = method === "send" ? undefined : ++number;
-    return { id, text: JSON.stringify({ id, [method]: request }), ...to };
+    commands.flush();
+    return { id, text: JSON.stringify({ id, [method]: request }), resolve, reject, room };
   };
   const send = () => {
     const going = urgent.splice(0);
     queue.drain((command) => commands.isOpen && !command.room?.isHeld && going.push(command));
-    for (const command of going) command.id ? sent.set(command.id, command) : command.resolve({});
-    for (const frame of frames(going.map(({ text }) => text))) write(frame.join("\n"));
+    for (const command of going) command.id ? sent.set(command.id, command) : command.resolve?.({});
+    writeTogether(going, write);
   };
   /** @type {Commands} */
   const commands = {
     isOpen: false,
     ask: (method, request, room) => new Promise((resolve, reject) => {
       if (end) throw end;
-      const command = make(method, request, { resolve, reject, room });
+      const command = make(method, request, resolve, reject, room);
       queue.push(command, sizeOf(command.text));
-      commands.flush();
     }),
-    askFirst(method, request, resolve = () => {}, reject = () => {}) {
-      urgent.push(make(method, request, { resolve, reject }));
-      commands.flush();
-    },
+    first: (...what) => void urgent.push(make(...what)),
     flush: () => queueMicrotask(send),
     answer({ id, error, ...results }) {
       const command = sent.get(id);
       sent.delete(id);
-      if (error) command?.reject(failure(error));
-      else command?.resolve(Object.values(results)[0]);
+      if (error) command?.reject?.(failure(error));
+      else command?.resolve?.(Object.values(results)[0]);
     },
     lost(why) {
-      const lost = [...sent.values()];
       end = why;
       urgent = [];
-      sent.clear();
       commands.isOpen = false;
-      for (const { reject } of lost) reject(failure({ code: 0, message: "lost before the answer came" }));
-      if (why) queue.drain(({ reject }) => (reject(why), true));
+      for (const { reject } of sent.values()) reject?.(failure({ code: 0, message: "connection lost" }));
+      sent.clear();
+      if (why) queue.drain(({ reject }) => (reject?.(why), true));
     },
   };
   return commands;

@@ -1,27 +1,26 @@
 /** The client of a hub: one connection, any number of rooms, over the Centrifuge protocol as JSON. */
 
-import { emit, failure, makeCommands } from "./commands.js";
+import { AT_ONCE, CLOSED, EXPIRED, LATER, NORMAL, PUT_OUT, REFUSED, TOKEN_EXPIRED } from "./codes.js";
+import { failure, makeCommands } from "./commands.js";
+import { emit, emitError } from "./emit.js";
 import { ReconnectingWebSocket } from "./reconnecting.js";
 import { Room } from "./room.js";
 import { eventStream } from "./sse.js";
 import { renewedToken } from "./token.js";
 
 /** @import { ConnectResult, HubError, HubOptions, HubState, HubTarget, LinkEnd, Push } from "./types.d.ts" */
-/** @import { RoomOptions } from "./types.d.ts" */
+/** @import { Expiry, RoomOptions, Token } from "./types.d.ts" */
 
-const TOKEN_EXPIRED = 109;
-const EXPIRED = 3005;
-/** Ends a link so that the next attempt is made at once, or after a delay (`ReconnectingWebSocket`). */
-const [AT_ONCE, LATER] = [4401, 1013];
+/** States, and the events that tell of them. */
+const STATES = /** @type {const} */ (["connecting", "connected", "disconnected"]);
+const [CONNECTING, CONNECTED, DISCONNECTED] = STATES;
 /** Silence after a ping that was due, in seconds: then the link is dead. */
 const PATIENCE = 10;
 
-const Target = /** @type {HubTarget} */ (EventTarget);
-
 /** A connection to a hub, from its making until `close()`; it comes back by itself. */
-export class Hub extends Target {
+export class Hub extends /** @type {HubTarget} */ (EventTarget) {
   /** @type {HubState} "connecting", "connected", or "disconnected" for good. */
-  state = "connecting";
+  state = CONNECTING;
   /** The id of the present connection, as others see it; empty before the first. */
   client = "";
   #options;
@@ -30,8 +29,8 @@ export class Hub extends Target {
   #socket;
   /** @type {Map<string, Room>} By name. */
   #rooms = new Map();
-  /** Whether the server wants its pings answered. */
-  #pong = false;
+  /** @type {boolean | undefined} Whether the server wants its pings answered. */
+  #pong;
   /** WebSockets that were tried; NaN once one has opened. Every third attempt is made without. */
   #tried = 0;
   /** @type {HubError | undefined} Why the server does not let it in. */
@@ -41,22 +40,24 @@ export class Hub extends Target {
    *  @throws {DOMException} SyntaxError for a bad URL. */
   constructor(url, options = {}) {
     super();
-    const { connectTimeout = 10_000, maxQueueBytes = 1 << 20, maxQueue = 1000 } = options;
-    const fail = (/** @type {unknown} */ error) => emit(this, "error", { error });
+    const { maxQueueBytes = 1 << 20, maxQueue = 1000, fallback = true } = options;
+    const fail = (/** @type {unknown} */ error) => emitError(this, error);
+    const renew = (/** @type {Token} */ token, /** @type {(expiry: Expiry) => void} */ keep) =>
+      this.#commands.first("refresh", { token }, keep, fail);
     this.#options = options;
-    this.#token = renewedToken(options.getToken, options.token, (token) => this.#commands.askFirst(
-      "refresh", { token }, (result) => this.#token.keep(result), fail,
-    ), fail);
+    this.#token = renewedToken(options.getToken, renew, fail, options.token);
     // Nothing waits in the socket: this class knows better what may be sent after a reconnect.
-    const plain = { ...options, maxQueueBytes: 0, getToken: () => this.#token.get() };
-    const socket = new ReconnectingWebSocket(url, [], plain, (target) => this.#makeSocket(target));
+    const plain = { ...options, maxQueueBytes: 0, getToken: this.#token.get };
+    const socket = new ReconnectingWebSocket(url, [], plain, (target) =>
+      fallback && this.#tried++ % 3 === 2 ? eventStream(target) : new WebSocket(target),
+    );
     this.#socket = socket;
     this.#commands = makeCommands((frame) => socket.send(frame), maxQueueBytes, maxQueue);
-    socket.onopen = () => this.#opened(connectTimeout);
-    socket.onmessage = ({ data }) => this.#received(data);
+    socket.onopen = this.#opened;
+    socket.onmessage = this.#received;
     socket.onerror = (/** @type {any} */ { error }) => error && fail(error);
-    socket.onclose = (end) => this.#closed(end);
-    socket.onreconnecting = ({ detail }) => emit(this, "connecting", detail);
+    socket.onclose = this.#closed;
+    socket.onreconnecting = ({ detail }) => emit(this, CONNECTING, detail);
   }
 
   /** The room of that name, always the same object. @param {string} name @param {RoomOptions} [options] */
@@ -77,34 +78,29 @@ export class Hub extends Target {
   retryNow() { this.#socket.retryNow(); }
 
   /** Ends the connection, or the attempts, for good. */
-  close() { this.#socket.close(1000); }
+  close() { this.#socket.close(NORMAL); }
 
-  /** @param {URL} url */
-  #makeSocket(url) {
-    if (this.#options.fallback !== false && this.#tried++ % 3 === 2) return eventStream(url);
-    const socket = new WebSocket(url);
-    socket.addEventListener("open", () => (this.#tried = NaN));
-    return socket;
-  }
-
-  /** @param {number} patience in ms */
-  #opened(patience) {
-    const { data, name = "hubbub.js" } = this.#options;
-    const held = [...this.#rooms.values()].filter(({ isServerSide, position }) => isServerSide && position);
-    const subs = Object.fromEntries(held.map(({ name, position }) => [name, { recover: true, ...position }]));
-    this.#socket.watchdog = patience;
-    this.#commands.askFirst(
+  #opened = () => {
+    const { connectTimeout = 10_000, data, name = "hubbub.js" } = this.#options;
+    /** @type {Record<string, object>} */
+    const subs = {};
+    for (const [room, { isServerSide, position }] of this.#rooms) {
+      if (isServerSide && position) subs[room] = { recover: true, ...position };
+    }
+    if (this.#tried % 3) this.#tried = NaN;
+    this.#socket.watchdog = connectTimeout;
+    this.#commands.first(
       "connect",
       { token: this.#token.value(), data, name, subs },
-      (result) => this.#connected(result),
-      (error) => this.#refused(error),
+      this.#connected,
+      this.#refused,
     );
-  }
+  };
 
-  /** @param {string} frame */
-  #received(frame) {
+  /** @param {MessageEvent<string>} event */
+  #received = ({ data }) => {
     try {
-      for (const line of frame.split("\n")) {
+      for (const line of data.split("\n")) {
         const reply = JSON.parse(line);
         if (reply.id) this.#commands.answer(reply);
         else if (reply.push) this.#pushed(reply.push);
@@ -113,7 +109,7 @@ export class Hub extends Target {
     } catch (error) {
       this.#socket.drop(LATER, `${error}`);
     }
-  }
+  };
 
   /** @param {Push} push */
   #pushed(push) {
@@ -133,43 +129,43 @@ export class Hub extends Target {
   }
 
   /** @param {ConnectResult} result */
-  #connected(result) {
-    const { client, data, subs = {}, ping, pong = false } = result;
+  #connected = (result) => {
+    const { client, data, subs = {}, ping, pong } = result;
     this.client = client;
-    this.state = "connected";
+    this.state = CONNECTED;
     this.#pong = pong;
     this.#socket.watchdog = ping ? (ping + PATIENCE) * 1000 : 0;
     this.#token.keep(result);
-    emit(this, "connected", { client, data });
+    emit(this, CONNECTED, { client, data });
     this.#commands.isOpen = true;
     for (const name in subs) this.#heardOf(name).accept(subs[name], true);
     for (const room of this.#rooms.values()) {
-      if (room.isServerSide && !subs[room.name]) room.end(2000, "server unsubscribe");
+      if (room.isServerSide && !subs[room.name]) room.end(PUT_OUT, "server unsubscribe");
       void room.enter();
     }
     this.#commands.flush();
-  }
+  };
 
   /** @param {HubError} error */
-  #refused(error) {
+  #refused = (error) => {
     const { code, message, temporary } = error;
     if (!code) return; // lost
-    emit(this, "error", { error });
+    emitError(this, error);
     if (code === TOKEN_EXPIRED && this.#token.drop()) return this.#socket.drop(AT_ONCE, message);
-    if (temporary || code < 100) return this.#socket.drop(LATER, message);
+    if (temporary || code < REFUSED) return this.#socket.drop(LATER, message);
     this.#refusal = error;
     this.close();
-  }
+  };
 
   /** @param {LinkEnd} end */
-  #closed({ code, reason }) {
-    const isOver = this.#socket.readyState === ReconnectingWebSocket.CLOSED;
+  #closed = ({ code, reason = "" }) => {
+    const isOver = this.#socket.readyState === CLOSED;
     const why = this.#refusal ?? failure({ code, message: reason });
     if (code === EXPIRED) this.#token.drop();
     this.#token.keep();
-    this.state = isOver ? "disconnected" : "connecting";
+    this.state = isOver ? DISCONNECTED : CONNECTING;
     for (const room of this.#rooms.values()) isOver ? room.end(why.code, why.message) : room.lost();
     this.#commands.lost(isOver ? why : undefined);
-    if (isOver) emit(this, "disconnected", { code: why.code, reason: why.message });
-  }
+    if (isOver) emit(this, DISCONNECTED, { code: why.code, reason: why.message });
+  };
 }

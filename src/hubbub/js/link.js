@@ -1,87 +1,81 @@
 /** One connection to a server, from its attempt to its end. */
 
-/** @import { Link, LinkEnd, LinkOptions, LinkOwner } from "./types.d.ts" */
+import { ABNORMAL, NORMAL, OPEN } from "./codes.js";
 
-const OPEN = 1;
-const PING = /^\s*\{\s*"type"\s*:\s*"ping"\s*\}\s*$/;
+/** @import { Link, LinkEnd, LinkEnded, LinkOptions, Sendable, Socket } from "./types.d.ts" */
 
-/** One attempt, and the connection it becomes. It ends exactly once, whatever the browser's socket does.
+const PING = /^\s*{\s*"type"\s*:\s*"ping"\s*}\s*$/;
+
+/** Where to connect. @param {LinkOptions} options @param {string | null | undefined | void} token */
+function address({ url, tokenParam, heartbeat }, token) {
+  const own = new URL(url);
+  if (token) own.searchParams.set(tokenParam, token);
+  if (heartbeat) own.searchParams.set("heartbeat", "1");
+  return own;
+}
+
+/** One attempt, and the connection it becomes. It ends once, whatever the browser's socket does.
  *  @param {LinkOptions} options where to connect, and within which limits
- *  @param {LinkOwner} owner hears of its life @returns {Link} */
-export function makeLink(options, owner) {
-  /** When the last message came. `Date.now()` also counts the time that the computer sleeps. */
-  let heardAt = 0;
+ *  @param {() => void} opened @param {(event: MessageEvent) => void} heard @param {LinkEnded} ended
+ *  @returns {Link} */
+export function makeLink(options, opened, heard, ended) {
+  /** @type {Socket | undefined} */
+  let socket;
+  let isOver = false;
+  let hasFailed = false;
+  let hasHeard = false;
+  let openedAt = Infinity;
+  let heardAt = 0; // `Date.now()` also counts the time that the computer sleeps
 
+  const isOpen = () => !isOver && socket?.readyState === OPEN;
   const finish = (/** @type {LinkEnd} */ end) => {
-    if (link.hasEnded) return;
-    link.hasEnded = true;
+    if (isOver) return;
+    isOver = true;
     clearTimeout(timer);
-    link.socket?.close(); // the browser tells nothing more of it that is heard
-    queueMicrotask(() => owner.onend(end)); // never within the user's own call of close()
+    socket?.close(); // the browser tells nothing more of it that is heard
+    const how = /** @type {const} */ ([hasFailed, hasHeard, Date.now() - openedAt >= options.minDelay]);
+    queueMicrotask(() => ended(end, ...how)); // never within the user's own call of close()
   };
-  /** @type {(reason: string, error?: unknown) => void} */
-  const abandon = (reason, error) => {
-    finish({ code: 1006, reason, wasClean: false, error });
+  const fail = (/** @type {string} */ reason, error = /** @type {unknown} */ (undefined)) => {
+    hasFailed = true;
+    finish({ code: ABNORMAL, reason, error });
   };
-  const opened = () => {
+  const connect = async () => {
+    const token = await options.getToken?.();
+    if (isOver) return;
+    socket = options.makeSocket(address(options, token), options.protocols);
+    socket.onopen = () => {
+      openedAt = heardAt = Date.now();
+      watch();
+      opened();
+    };
+    socket.onmessage = (event) => {
+      heardAt = Date.now();
+      if (options.heartbeat && PING.test(event.data)) return send("pong");
+      heard(event);
+      hasHeard ||= !isOver; // what made a listener drop it was no success
+    };
+    socket.onerror = () => (hasFailed = true);
+    socket.onclose = finish;
+  };
+  const watch = () => {
+    if (!isOpen()) return;
     clearTimeout(timer);
-    link.openedAt = heardAt = Date.now();
-    link.checkSilence();
-    owner.onopen();
+    const left = heardAt + options.watchdog - Date.now();
+    if (left > 0) timer = setTimeout(watch, left);
+    else if (options.watchdog) fail("silent too long");
   };
-  const received = (/** @type {MessageEvent} */ event) => {
-    heardAt = Date.now();
-    const isPing = options.heartbeat && typeof event.data === "string" && PING.test(event.data);
-    if (isPing) link.send("pong");
-    else owner.onmessage(event);
-  };
-  const listen = (/** @type {NonNullable<Link["socket"]>} */ socket) => {
-    let failure = {};
-    socket.onopen = opened;
-    socket.onmessage = received;
-    socket.onerror = () => (failure = { error: undefined });
-    socket.onclose = ({ code, reason, wasClean }) => finish({ code, reason, wasClean, ...failure });
+  const send = (/** @type {Sendable} */ data) => isOpen() && (socket?.send(data), true);
+  /** @type {Link["drop"]} */
+  const drop = (code, reason) => finish({ code, reason, wasClean: true });
+  /** @type {Link["close"]} */
+  const close = (code, reason) => {
+    if (socket && !isOver) return socket.close(reason === undefined ? code : (code ?? NORMAL), reason);
+    isOver = hasFailed = false; // its owner hears of this end, too
+    finish({ code: ABNORMAL });
   };
 
-  /** @type {Link} */
-  const link = {
-    socket: null,
-    openedAt: Infinity,
-    hasEnded: false,
-    isOpen: () => !link.hasEnded && link.socket?.readyState === OPEN,
-    async connect() {
-      try {
-        const token = await options.getToken();
-        if (link.hasEnded) return;
-        const url = new URL(options.url);
-        if (token) url.searchParams.set(options.tokenParam, token);
-        if (options.heartbeat) url.searchParams.set("heartbeat", "1");
-        listen((link.socket = options.makeSocket(url, options.protocols)));
-      } catch (error) {
-        abandon(`could not connect: ${error}`, error);
-      }
-    },
-    send(data) {
-      if (link.isOpen()) link.socket?.send(data);
-      return link.isOpen();
-    },
-    close(code, reason) {
-      const end = { code: 1006, reason: "", wasClean: false };
-      if (link.hasEnded) queueMicrotask(() => owner.onend(end));
-      else if (!link.socket) finish(end);
-      else link.socket.close(reason === undefined ? code : (code ?? 1000), reason);
-    },
-    drop: (code, reason) => finish({ code, reason, wasClean: true }),
-    checkSilence() {
-      const { watchdog } = options;
-      if (!link.isOpen() || !watchdog) return;
-      clearTimeout(timer);
-      const left = heardAt + watchdog - Date.now();
-      if (left <= 0) abandon("silent for too long");
-      else timer = setTimeout(link.checkSilence, left);
-    },
-  };
-  /** Limits the attempt, later watches for silence. */
-  let timer = setTimeout(() => abandon("no connection in time"), options.connectTimeout);
-  return link;
+  let timer = setTimeout(() => fail("not in time"), options.connectTimeout); // later it watches for silence
+  connect().catch((error) => fail(`${error}`, error));
+  return { socket: () => socket, send, watch, close, drop };
 }

@@ -1,35 +1,31 @@
 /** What waits for a connection: a queue with bounds, and the sizes it counts. */
 
-/** @import { Sendable, SendQueue } from "./types.d.ts" */
+/** @import { SendQueue } from "./types.d.ts" */
 
-/** @param {string} name of a DOMException @param {string} message @returns {never} */
-export function refuse(name, message) { throw new DOMException(message, name); }
+/** @param {string} message @param {string} [name] of the DOMException @returns {never} */
+export function refuse(message, name = "SyntaxError") { throw new DOMException(message, name); }
 
-/** Bytes, as `bufferedAmount` counts them. @param {Sendable} data */
+/** Bytes, as `bufferedAmount` counts them. @param {string | Blob} data */
 export function sizeOf(data) {
-  if (typeof data === "string") return new TextEncoder().encode(data).length;
-  return data instanceof Blob ? data.size : data.byteLength;
+  return typeof data === "string" ? new TextEncoder().encode(data).length : data.size;
 }
 
 /** Items that wait, oldest first. An empty one has no bytes but takes room, so their number is bounded, too.
  *  @template Item @param {number} most bytes @param {number} [mostItems] @returns {SendQueue<Item>} */
 export function sendQueue(most, mostItems = most) {
-  /** @type {{ item: Item, size: number }[]} */
+  /** @type {[Item, number][]} Each with its size. */
   let waiting = [];
+  /** @type {SendQueue<Item>} */
   const queue = {
     bytes: 0,
-    push(/** @type {Item} */ item, /** @type {number} */ size) {
+    push(item, size) {
       const isFull = queue.bytes + size > most || waiting.length >= mostItems;
-      if (isFull) refuse("QuotaExceededError", `More than ${most} bytes would wait`);
-      waiting.push({ item, size });
+      if (isFull) refuse("Queue full", "QuotaExceededError");
+      waiting.push([item, size]);
       queue.bytes += size;
     },
-    drain(/** @type {(item: Item) => unknown} */ take) {
-      waiting = waiting.filter(({ item, size }) => {
-        const isTaken = take(item);
-        if (isTaken) queue.bytes -= size;
-        return !isTaken;
-      });
+    drain(take) {
+      waiting = waiting.filter(([item, size]) => !take(item) || void (queue.bytes -= size));
     },
   };
   return queue;

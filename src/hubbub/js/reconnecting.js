@@ -18,35 +18,23 @@
  *   the `close` event is the sign of it.
  */
 
+import { AT_ONCE, CLOSED, CLOSING, CONNECTING, NORMAL, OPEN, POLICY } from "./codes.js";
+import { emit } from "./emit.js";
 import { makeLink } from "./link.js";
 import { refuse, sendQueue, sizeOf } from "./queue.js";
 
-/** @import { Link, LinkEnd, LinkOptions, ReconnectOptions, Sendable, SendQueue } from "./types.d.ts" */
+/** @import { Link, LinkEnded, LinkOptions, ReconnectOptions, Sendable, SendQueue } from "./types.d.ts" */
 /** @import { SocketMaker, TargetClass } from "./types.d.ts" */
-
-const [CONNECTING, OPEN, CLOSING, CLOSED] = /** @type {const} */ ([0, 1, 2, 3]);
-
-/** What `send()` takes: binary data, copied as it is now, or else text (Web IDL). @param {unknown} data */
-function snapshot(data) {
-  if (data instanceof Blob) return data;
-  if (data instanceof ArrayBuffer) return data.slice(0);
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-  return String(data);
-}
-
-/** Whether the server says not to come back. @param {LinkEnd} end */
-function isTerminal({ code, wasClean }) {
-  const final = code === 1008 || (code >= 3500 && code <= 3999) || (code >= 4500 && code <= 4999);
-  return final || (code === 1000 && wasClean);
-}
 
 /** Resolves it as the browser does. @param {string | URL} url @throws {DOMException} SyntaxError */
 function resolveUrl(url) {
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
-  const resolved = URL.canParse(url, base) ? new URL(url, base) : null;
-  if (resolved) resolved.protocol = resolved.protocol.replace(/^http/, "ws");
-  if (resolved && /^wss?:[^#]*$/.test(resolved.href)) return resolved;
-  return refuse("SyntaxError", `'${url}' is not a WebSocket URL without a fragment`);
+  const base = globalThis.document?.baseURI ?? location.href;
+  if (URL.canParse(url, base)) {
+    const resolved = new URL(url, base);
+    resolved.protocol = resolved.protocol.replace(/^http/, "ws");
+    if (/^wss?:[^#]*$/.test(resolved.href)) return resolved;
+  }
+  refuse(`Bad URL: ${url}`);
 }
 
 /** They are distinct tokens (RFC 6455, section 4.1). @param {string | string[]} protocols */
@@ -54,21 +42,25 @@ function checkProtocols(protocols) {
   const list = [protocols].flat().map(String);
   const areValid = list.every((name) => /^[!#$%&'*+\-.^_`|~\w]+$/.test(name));
   if (areValid && new Set(list).size === list.length) return list;
-  return refuse("SyntaxError", `Not distinct tokens: ${list}`);
+  refuse(`Bad protocols: ${list}`);
 }
 
 /** @param {number} [code] @param {string} [reason] @throws {DOMException} InvalidAccessError, SyntaxError */
-function checkClose(code = 1000, reason = "") {
-  const isAllowed = Number(code) === 1000 || (code >= 3000 && code <= 4999);
-  if (!isAllowed) refuse("InvalidAccessError", "Close codes are 1000 and 3000 to 4999");
-  if (sizeOf(String(reason)) > 123) refuse("SyntaxError", "Close reasons have 123 bytes");
+function checkClose(code = NORMAL, reason = "") {
+  const isAllowed = +code === NORMAL || (code >= 3000 && code < 5000);
+  if (!isAllowed) refuse("Bad code", "InvalidAccessError");
+  if (sizeOf(String(reason)) > 123) refuse("Reason too long");
+}
+
+/** @param {IArguments} given */
+function needArgument(given) {
+  if (!given.length) throw new TypeError("No argument");
 }
 
 const { defineProperty } = Object;
 
 /** @type {any} Times in ms. */
 const DEFAULTS = {
-  getToken: () => null,
   tokenParam: "token",
   minDelay: 1000,
   maxDelay: 30_000,
@@ -76,15 +68,13 @@ const DEFAULTS = {
   jitter: 0.25,
   connectTimeout: 10_000,
   maxQueueBytes: 1 << 20,
-  heartbeat: false,
 };
-const Target = /** @type {TargetClass} */ (EventTarget);
 
 /** A WebSocket that reconnects; the head of this file says how. @implements {WebSocket} */
-export class ReconnectingWebSocket extends Target {
+export class ReconnectingWebSocket extends /** @type {TargetClass} */ (EventTarget) {
   /** @type {LinkOptions} What the user asked for, defaults filled in. */
   #options;
-  /** @type {SendQueue<Sendable>} What waits for a connection. */
+  /** @type {SendQueue<string | Blob>} What waits for a connection. */
   #queue;
   /** @type {Link} The newest attempt; it stays here after its end, until the next one. */
   #link;
@@ -96,14 +86,12 @@ export class ReconnectingWebSocket extends Target {
   #readyState = CONNECTING;
   /** @type {BinaryType} How binary messages arrive. */
   #binaryType = "blob";
-  /** @type {Map<string, Function | null>} The `on...` handlers. */
-  #handlers = new Map();
-  /** Whether an `offline` event came. `navigator.onLine` is wrong where there is only localhost. */
-  #offline = false;
-  /** Whether 4401 has had its attempt at once, and no connection has lasted since. */
-  #tokenRetried = false;
-  /** Bytes given to `send()` after the end; `bufferedAmount` counts them, as the browser's does. */
-  #discarded = 0;
+  /** @type {Record<string, Function | null>} The `on...` handlers. */
+  #handlers = {};
+  /** @type {boolean | undefined} `navigator.onLine` is wrong where there is only localhost: an event came. */
+  #offline;
+  /** @type {boolean | undefined} 4401 has had its attempt at once, and no connection has lasted since. */
+  #tokenRetried;
   /** Takes back the listeners on window and document. */
   #listeners = new AbortController();
 
@@ -113,33 +101,31 @@ export class ReconnectingWebSocket extends Target {
    *  @throws {DOMException} SyntaxError for a bad URL or bad subprotocols, as the browser's. */
   constructor(url, protocols = [], options = {}, makeSocket = (...target) => new WebSocket(...target)) {
     super();
-    if (url === undefined) throw new TypeError("A WebSocket needs a URL");
-    const resolved = { url: resolveUrl(url), protocols: checkProtocols(protocols), makeSocket };
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.#options = { ...DEFAULTS, ...Object.fromEntries(given), ...resolved };
-    this.#options.watchdog ??= this.#options.heartbeat ? 45_000 : 0;
-    this.#queue = sendQueue(this.#options.maxQueueBytes);
-    for (const type of ["offline", "online", "visibilitychange"]) {
-      globalThis.addEventListener(type, () => this.#noticed(type), { signal: this.#listeners.signal });
-    }
+    needArgument(arguments);
+    /** @type {any} */
+    const own = { ...options, url: resolveUrl(url), protocols: checkProtocols(protocols), makeSocket };
+    for (const name in DEFAULTS) own[name] ??= DEFAULTS[name];
+    own.watchdog ??= own.heartbeat ? 45_000 : 0;
+    this.#options = own;
+    this.#queue = sendQueue(own.maxQueueBytes);
     this.#link = this.#connect();
+    this.#listen();
   }
 
   static {
-    for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED })) {
+    ["CONNECTING", "OPEN", "CLOSING", "CLOSED"].forEach((name, value) => {
       for (const target of [this, this.prototype]) defineProperty(target, name, { value, enumerable: true });
-    }
+    });
     for (const type of ["open", "message", "error", "close", "reconnecting"]) {
       defineProperty(this.prototype, `on${type}`, {
         /** @this {ReconnectingWebSocket} */
-        get() { return this.#handlers.get(type) ?? null; },
+        get() { return this.#handlers[type] ?? null; },
         /** @this {ReconnectingWebSocket} @param {unknown} handler */
         set(handler) {
-          const call = (/** @type {Event} */ event) => this.#handlers.get(type)?.call(this, event);
-          if (!this.#handlers.has(type)) this.addEventListener(/** @type {"open"} */ (type), call);
-          this.#handlers.set(type, typeof handler === "function" ? handler : null);
+          const call = (/** @type {Event} */ event) => this.#handlers[type]?.call(this, event);
+          if (!(type in this.#handlers)) this.addEventListener(/** @type {"open"} */ (type), call);
+          this.#handlers[type] = typeof handler === "function" ? handler : null;
         },
-        enumerable: true,
         configurable: true,
       });
     }
@@ -155,7 +141,7 @@ export class ReconnectingWebSocket extends Target {
   get extensions() { return this.#connection?.extensions ?? ""; }
   /** Bytes that `send()` took and that did not go out yet, in the queue or in the browser. */
   get bufferedAmount() {
-    return this.#queue.bytes + this.#discarded + (this.#connection?.bufferedAmount ?? 0);
+    return this.#queue.bytes + (this.#connection?.bufferedAmount ?? 0);
   }
 
   /** "blob" or "arraybuffer". */
@@ -163,7 +149,8 @@ export class ReconnectingWebSocket extends Target {
   set binaryType(type) {
     if (type !== "blob" && type !== "arraybuffer") return;
     this.#binaryType = type;
-    if (this.#link.socket) this.#link.socket.binaryType = type;
+    const socket = this.#link.socket();
+    if (socket) socket.binaryType = type;
   }
 
   /** Sends now, or queues while there is no connection. After the end it drops the message with a warning in
@@ -171,14 +158,14 @@ export class ReconnectingWebSocket extends Target {
    * @param {Sendable} data Text, Blob, ArrayBuffer or a view of one; anything else is sent as text.
    * @throws {DOMException} QuotaExceededError when the queue is full; nothing of `data` is queued then. */
   send(data) {
-    if (arguments.length === 0) throw new TypeError("send() needs the data to send");
-    const message = snapshot(data);
-    if (this.#readyState >= CLOSING) {
-      this.#discarded += sizeOf(message);
-      console.warn("ReconnectingWebSocket is closed: a message was dropped");
-    } else if (this.#readyState !== OPEN || !this.#link.send(message)) {
-      this.#queue.push(message, sizeOf(message));
-    }
+    needArgument(arguments);
+    if (this.#readyState === OPEN && this.#link.send(data)) return;
+    const isBinary = data instanceof Blob || data instanceof ArrayBuffer || ArrayBuffer.isView(data);
+    const copy = isBinary ? new Blob([data]) : String(data); // as it is now; what is not binary is text
+    const size = sizeOf(copy);
+    if (this.#readyState < CLOSING) return this.#queue.push(copy, size);
+    this.#queue.bytes += size;
+    console.warn("Closed: message dropped");
   }
 
   /** Closes the connection, or ends the attempts, for good. What is queued stays unsent, in `bufferedAmount`.
@@ -194,12 +181,12 @@ export class ReconnectingWebSocket extends Target {
 
   /** Ends a wait with an attempt at once; without a wait it does nothing. Not in the browser's interface. */
   retryNow() {
-    if (this.#readyState === CONNECTING && this.#retryTimer !== undefined) this.#link = this.#connect();
+    if (this.#readyState === CONNECTING && this.#retryTimer) this.#link = this.#connect();
   }
 
   /** Takes the present connection for ended with this code, which says what follows. Without one it does
    * nothing. Not in the browser's interface. @param {number} code @param {string} [reason] */
-  drop(code, reason = "") {
+  drop(code, reason) {
     if (this.#readyState === OPEN) this.#link.drop(code, reason);
   }
 
@@ -207,82 +194,69 @@ export class ReconnectingWebSocket extends Target {
   get watchdog() { return this.#options.watchdog; }
   set watchdog(silence) {
     this.#options.watchdog = silence;
-    this.#link.checkSilence();
+    this.#link.watch();
   }
 
   /** The browser's socket, unless there is no connection yet or none at present. */
-  get #connection() { return this.#readyState === CONNECTING ? null : this.#link.socket; }
+  get #connection() { return this.#readyState ? this.#link.socket() : null; }
 
   #connect() {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
-    const link = makeLink(this.#options, {
-      onopen: () => this.#opened(),
-      onmessage: ({ data, origin }) => {
-        this.dispatchEvent(new MessageEvent("message", { data, origin }));
-        if (!link.hasEnded) this.#attempts = 0; // what made a listener drop it was no success
-      },
-      onend: (end) => this.#ended(end),
-    });
-    void link.connect();
-    return link;
+    const opened = () => {
+      if (this.#readyState !== CONNECTING) return;
+      this.#readyState = OPEN;
+      this.binaryType = this.#binaryType;
+      this.dispatchEvent(new Event("open"));
+      this.#queue.drain((data) => this.#link.send(data));
+    };
+    const heard = (/** @type {any} */ event) => void this.dispatchEvent(new MessageEvent("message", event));
+    return makeLink(this.#options, opened, heard, this.#ended);
   }
 
-  #opened() {
-    if (this.#readyState !== CONNECTING) return;
-    this.#readyState = OPEN;
-    this.binaryType = this.#binaryType;
-    this.dispatchEvent(new Event("open"));
-    this.#queue.drain((data) => this.#link.send(data));
-  }
+  /** @type {LinkEnded} */
+  #ended = (end, hasFailed, hasHeard, hasLasted) => {
+    if (this.#readyState === CLOSED) return;
+    const { code, reason: message, wasClean, error } = end;
+    if (hasLasted) this.#tokenRetried = false;
+    if (hasLasted || hasHeard) this.#attempts = 0;
+    const atOnce = code === AT_ONCE && !this.#tokenRetried;
+    this.#tokenRetried ||= atOnce;
+    const isFinal = code === POLICY || (code >= 3500 && code < 5000 && code % 1000 >= 500);
+    const isOver = this.#readyState === CLOSING || isFinal || (code === NORMAL && wasClean);
+    this.#readyState = isOver ? CLOSED : CONNECTING;
+    if (isOver) this.#listeners.abort();
+    if (hasFailed) this.dispatchEvent(new ErrorEvent("error", { error, message }));
+    this.dispatchEvent(new CloseEvent("close", end));
+    if (this.#readyState === CONNECTING) this.#wait(atOnce); // no listener closed it
+  };
 
-  /** @param {LinkEnd} end */
-  #ended(end) {
-    if (this.#readyState >= CLOSING || isTerminal(end)) return this.#finish(end);
-    const lasted = Date.now() - this.#link.openedAt >= this.#options.minDelay;
-    if (lasted) this.#attempts = 0;
-    const atOnce = end.code === 4401 && (lasted || !this.#tokenRetried);
-    this.#tokenRetried = end.code === 4401 || (this.#tokenRetried && !lasted);
-    this.#readyState = CONNECTING;
-    this.#dispatchEnd(end);
-    if (this.#readyState === CONNECTING) this.#wait(atOnce ? 0 : this.#nextDelay()); // no listener closed it
-  }
-
-  #nextDelay() {
+  /** @param {boolean} [atOnce] */
+  #wait(atOnce) {
     const { minDelay, maxDelay, factor, jitter } = this.#options;
-    const delay = minDelay * factor ** this.#attempts * (1 + jitter * Math.random());
-    return this.#offline ? maxDelay : Math.min(maxDelay, Math.round(delay));
-  }
-
-  /** @param {number} delay in ms */
-  #wait(delay) {
+    const backoff = Math.round(minDelay * factor ** this.#attempts * (1 + jitter * Math.random()));
+    const delay = atOnce ? 0 : this.#offline ? maxDelay : Math.min(maxDelay, backoff);
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => this.retryNow(), delay);
-    const detail = { attempt: ++this.#attempts, delay, at: Date.now() + delay };
-    this.dispatchEvent(new CustomEvent("reconnecting", { detail }));
+    emit(this, "reconnecting", { attempt: ++this.#attempts, delay, at: Date.now() + delay });
   }
 
-  /** @param {LinkEnd} end */
-  #finish(end) {
-    if (this.#readyState === CLOSED) return;
-    this.#readyState = CLOSED;
-    this.#listeners.abort();
-    this.#dispatchEnd(end);
-  }
-
-  /** @param {LinkEnd} end */
-  #dispatchEnd(end) {
-    if ("error" in end) this.dispatchEvent(new ErrorEvent("error", { ...end, message: end.reason }));
-    this.dispatchEvent(new CloseEvent("close", end));
-  }
-
-  /** Hears what the browser says of the network and of the page. @param {string} type */
-  #noticed(type) {
-    if (type === "visibilitychange" && document.visibilityState !== "visible") return;
-    if (type !== "visibilitychange") this.#offline = type === "offline";
-    if (type === "offline") return this.#retryTimer !== undefined && this.#wait(this.#options.maxDelay);
-    if (type === "online") this.#attempts = 0; // what failed without a network says nothing about the server
-    this.retryNow();
-    this.#link.checkSilence();
+  /** Hears what the browser says of the network and of the page, until it is over. */
+  #listen() {
+    const look = () => (this.retryNow(), this.#link.watch());
+    /** @type {Record<string, () => unknown>} */
+    const listeners = {
+      offline: () => {
+        this.#offline = true;
+        if (this.#retryTimer) this.#wait();
+      },
+      online: () => {
+        this.#offline = false;
+        this.#attempts = 0; // what failed without a network says nothing about the server
+        look();
+      },
+      visibilitychange: () => document.hidden || look(),
+    };
+    for (const type in listeners) addEventListener(type, listeners[type], { signal: this.#listeners.signal });
   }
 }

@@ -1,24 +1,22 @@
 /** A room: subscribing, recovering after each reconnect, and what can be asked and said in it. */
 
-import { emit } from "./commands.js";
+import { REFUSED, RESUBSCRIBE, ROOM_EXPIRED, TOKEN_EXPIRED } from "./codes.js";
+import { emit, emitError } from "./emit.js";
 import { renewedToken } from "./token.js";
 
 /** @import { Commands, HistoryOptions, HubError, Position, Publication, Push } from "./types.d.ts" */
 /** @import { RoomOptions, RoomState, RoomTarget, SubscribeResult } from "./types.d.ts" */
 
+/** States, and the events that tell of them. */
+const STATES = /** @type {const} */ (["unsubscribed", "subscribing", "subscribed"]);
+const [UNSUBSCRIBED, SUBSCRIBING, SUBSCRIBED] = STATES;
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 20_000;
-const TOKEN_EXPIRED = 109;
-/** Unsubscribed with this code or a higher one, the client comes back. */
-const RESUBSCRIBE = 2500;
-const EXPIRED = 2501;
-
-const Target = /** @type {RoomTarget} */ (EventTarget);
 
 /** One room. `hub.room(name)` makes it; nothing happens before `subscribe()`. */
-export class Room extends Target {
+export class Room extends /** @type {RoomTarget} */ (EventTarget) {
   /** @type {RoomState} "unsubscribed", "subscribing" or "subscribed". */
-  state = "unsubscribed";
+  state = UNSUBSCRIBED;
   /** @type {Position | null} Where it stands: `epoch` and `offset`; null where nothing can be recovered. */
   position = null;
   /** Whether the server has begun it, not the user. */
@@ -36,36 +34,34 @@ export class Room extends Target {
   /** @param {string} name @param {RoomOptions} options @param {Commands} commands */
   constructor(name, options, commands) {
     super();
-    const { getToken, since = null } = options;
+    const { getToken, since = null, joinLeave, ...others } = options; // these are the protocol's names
     /** Its name. */
     this.name = name;
     this.position = since;
-    this.#options = options;
+    this.#options = { ...others, join_leave: joinLeave };
     this.#commands = commands;
-    const keep = (/** @type {any} */ result) => this.#token.keep(result);
     this.#token = renewedToken(
       getToken && (() => getToken(name)),
-      null,
-      (token) => this.#commands.askFirst("sub_refresh", /** @type {any} */ ({ channel: name, token }), keep),
-      (error) => emit(this, "error", { error }),
+      (token, keep) => commands.first("sub_refresh", { channel: name, token }, keep),
+      (error) => emitError(this, error),
     );
   }
 
   /** Comes in, and again after every reconnect. `subscribed` tells when, `unsubscribed` that it may not.
    *  @param {{ since?: Position }} [options] what the user has seen: all that followed comes first */
   subscribe({ since } = {}) {
-    if (this.state !== "unsubscribed") return;
-    if (since) this.position = { epoch: since.epoch, offset: since.offset };
-    this.state = "subscribing";
+    if (this.state !== UNSUBSCRIBED) return;
+    if (since) this.position = since;
+    this.state = SUBSCRIBING;
     void this.enter();
   }
 
   /** Leaves, and forgets where it stood. */
   unsubscribe() {
-    if (this.state !== "unsubscribed" && this.#commands.isOpen) {
-      this.#commands.askFirst("unsubscribe", { channel: this.name });
+    if (this.state !== UNSUBSCRIBED && this.#commands.isOpen) {
+      this.#commands.first("unsubscribe", { channel: this.name });
     }
-    this.end(0, "unsubscribe called");
+    this.end(0, "left");
   }
 
   /** Publishes. While there is no connection it waits; it is never sent twice. Resolves when the server has
@@ -73,8 +69,8 @@ export class Room extends Target {
   async publish(data) { await this.#ask("publish", { data }); }
 
   /** What the room remembers, and where it stands. @param {HistoryOptions} [options] */
-  async history({ limit = 100, since, reverse } = {}) {
-    const page = await this.#ask("history", { limit, since, reverse });
+  async history(options = {}) {
+    const page = await this.#ask("history", { ...options, limit: options.limit ?? 100 });
     return { publications: [], epoch: "", offset: 0, ...page };
   }
 
@@ -96,36 +92,39 @@ export class Room extends Target {
   // For the hub
 
   /** What is asked about the room has to wait for a token. */
-  get isHeld() { return !!this.#attempt && this.#token.isMissing(); }
+  get isHeld() { return this.#attempt && this.#token.isMissing(); }
 
   /** Asks the server, if that is wanted and possible now. */
   async enter() {
     clearTimeout(this.#timer);
-    if (this.state !== "subscribing" || this.#attempt || !this.#commands.isOpen) return;
+    if (this.state !== SUBSCRIBING || this.#attempt || !this.#commands.isOpen) return;
     const attempt = (this.#attempt = {});
-    /** @type {(then: Function) => (it: any) => void} */
-    const mine = (then) => (it) => attempt === this.#attempt && then(it);
-    const again = mine((/** @type {HubError} */ error) => this.#refused(error));
-    if (this.#token.isMissing()) await this.#token.get().catch(again);
-    const { data, recoverable, joinLeave: join_leave } = this.#options;
-    const recovery = this.position && { recover: true, ...this.position };
-    const token = this.#token.value();
-    const request = { channel: this.name, token, data, recoverable, join_leave, ...recovery };
-    const ask = () => this.#commands.askFirst("subscribe", request, mine(this.accept.bind(this)), again);
-    mine(ask)(0);
+    const isMine = () => attempt === this.#attempt;
+    const refused = (/** @type {HubError} */ error) => void (isMine() && this.#refused(error));
+    try {
+      if (this.#token.isMissing()) await this.#token.get();
+      const { name: channel, position: at } = this;
+      const recovery = at && { recover: true, epoch: at.epoch, offset: at.offset };
+      const request = { channel, token: this.#token.value(), ...this.#options, ...recovery };
+      const accepted = (/** @type {SubscribeResult} */ result) => void (isMine() && this.accept(result));
+      if (isMine()) this.#commands.first("subscribe", request, accepted, refused);
+    } catch (error) {
+      refused(/** @type {HubError} */ (error));
+    }
   }
 
   /** The server has let it in. @param {SubscribeResult} result @param {boolean} [isServerSide] */
   accept(result, isServerSide = false) {
-    const { epoch = "", offset = 0, recovered = false, was_recovering: wasRecovering = false, data } = result;
+    const { epoch = "", offset = 0, recovered, was_recovering, data, publications } = result;
     this.lost();
-    this.state = "subscribed";
+    this.state = SUBSCRIBED;
     this.isServerSide = isServerSide;
     this.position = result.recoverable ? { epoch, offset } : null;
     this.#failures = 0;
     this.#token.keep(result);
-    emit(this, "subscribed", { recovered, wasRecovering, position: this.position, data });
-    result.publications?.forEach((publication) => this.#published(publication));
+    const { position } = this;
+    emit(this, SUBSCRIBED, { recovered: !!recovered, wasRecovering: !!was_recovering, position, data });
+    publications?.forEach(this.#published);
   }
 
   /** The server says something about the room. @param {Push} push */
@@ -137,7 +136,7 @@ export class Room extends Target {
     if (!unsubscribe) return;
     const { code, reason } = unsubscribe;
     if (code < RESUBSCRIBE || this.isServerSide) return this.end(code, reason);
-    if (code === EXPIRED) this.#token.drop();
+    if (code === ROOM_EXPIRED) this.#token.drop();
     this.#wait();
   }
 
@@ -146,35 +145,35 @@ export class Room extends Target {
     this.#attempt = null;
     clearTimeout(this.#timer);
     this.#token.keep();
-    if (this.state === "subscribed") this.state = "subscribing";
+    if (this.state === SUBSCRIBED) this.state = SUBSCRIBING;
   }
 
   /** It is over, until the user wants it again. @param {number} code @param {string} [reason] */
   end(code, reason = "") {
-    if (this.state === "unsubscribed") return;
+    if (this.state === UNSUBSCRIBED) return;
     this.lost();
-    this.state = "unsubscribed";
+    this.state = UNSUBSCRIBED;
     this.isServerSide = false;
     this.position = null;
     this.#token.drop();
     this.#commands.flush(); // what was held has nothing to wait for
-    emit(this, "unsubscribed", { code, reason });
+    emit(this, UNSUBSCRIBED, { code, reason });
   }
 
   /** @param {Publication} publication */
-  #published(publication) {
+  #published = (publication) => {
     const { offset } = publication;
-    if (this.state !== "subscribed") return; // a listener has left
+    if (this.state !== SUBSCRIBED) return; // a listener has left
     if (this.position && offset) this.position = { ...this.position, offset };
     emit(this, "publication", publication);
-  }
+  };
 
   /** @param {HubError} error */
   #refused(error) {
     const { code = 0, message, temporary } = error;
     const isOld = code === TOKEN_EXPIRED && this.#token.drop();
-    if (!isOld && !temporary && code >= 100) return this.end(code, message);
-    emit(this, "error", { error });
+    if (!isOld && !temporary && code >= REFUSED) return this.end(code, message);
+    emitError(this, error);
     this.#wait();
   }
 

@@ -1,8 +1,8 @@
 /** The Centrifuge protocol without WebSockets: server-sent events one way, POST requests the other way. */
 
-/** @import { Socket } from "./types.d.ts" */
+import { ABNORMAL, CLOSED, NORMAL, OPEN } from "./codes.js";
 
-const [OPEN, CLOSED] = [1, 3];
+/** @import { Socket } from "./types.d.ts" */
 
 /** Has the part of a WebSocket's interface that a link uses. It takes messages from the beginning: the first
  * one is the connect command, which opens the stream.
@@ -11,23 +11,12 @@ const [OPEN, CLOSED] = [1, 3];
 export function eventStream(url) {
   /** @type {EventSource | undefined} */
   let source;
-  /** Names this connection to the server, on whatever node a request arrives. */
+  /** @type {{ session?: string, node?: string }} Its name, on whatever node a request arrives. */
   let session = {};
   /** The requests, one after another. */
   let posts = Promise.resolve();
-  const fail = () => stream.close(1006);
+  const fail = () => stream.close(ABNORMAL);
 
-  const open = (/** @type {string} */ command) => {
-    const address = new URL("sse", url);
-    address.searchParams.set("cf_connect", command);
-    source = new EventSource(address);
-    source.onerror = fail;
-    source.onmessage = (event) => {
-      const { session: name, node } = JSON.parse(event.data.split("\n")[0]).connect ?? {};
-      if (name) session = { session: name, node };
-      stream.onmessage?.(event);
-    };
-  };
   const post = async (/** @type {unknown} */ data) => {
     if (stream.readyState === CLOSED) return;
     const body = JSON.stringify({ ...session, data });
@@ -37,12 +26,21 @@ export function eventStream(url) {
   /** @type {Socket} */
   const stream = {
     readyState: OPEN,
-    send: (data) => source ? void (posts = posts.then(() => post(data)).catch(fail)) : open(String(data)),
-    close(code = 1000, reason = "") {
+    send(data) {
+      if (source) return void (posts = posts.then(() => post(data)).catch(fail));
+      source = new EventSource(new URL(`sse?cf_connect=${encodeURIComponent(String(data))}`, url));
+      source.onerror = fail;
+      source.onmessage = (event) => {
+        const { session: name, node } = JSON.parse(event.data.split("\n")[0]).connect ?? session;
+        session = { session: name, node };
+        stream.onmessage?.(event);
+      };
+    },
+    close(code = NORMAL, reason = "") {
       if (stream.readyState === CLOSED) return;
       stream.readyState = CLOSED;
       source?.close();
-      queueMicrotask(() => stream.onclose?.({ code, reason, wasClean: code === 1000 }));
+      queueMicrotask(() => stream.onclose?.({ code, reason, wasClean: code === NORMAL }));
     },
   };
   url.protocol = url.protocol.replace("ws", "http");

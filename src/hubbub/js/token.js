@@ -2,22 +2,24 @@
 
 /** @import { RenewedToken, Token } from "./types.d.ts" */
 
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+/** A timer takes 2 ** 31 ms at most. */
+const LONGEST = 2e9;
 const RETRY = 5;
 
 /** One token, and how to get the next.
- *  @param {(() => Token | Promise<Token>) | undefined} fetch @param {Token} value the first one
- *  @param {(token: Token) => void} renew takes another one to the server
- *  @param {(error: unknown) => void} fail hears of what `fetch` throws @returns {RenewedToken} */
-export function renewedToken(fetch, value, renew, fail) {
+ *  @param {(() => Token | Promise<Token>) | undefined} fetch
+ *  @param {(token: Token, keep: RenewedToken["keep"]) => void} renew takes another one to the server
+ *  @param {(error: unknown) => void} fail hears of what `fetch` throws
+ *  @param {Token} [value] the first one @returns {RenewedToken} */
+export function renewedToken(fetch, renew, fail, value) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @type {RenewedToken} */
   const token = {
     value: () => value || undefined,
-    isMissing: () => !!fetch && !value,
+    isMissing: () => fetch && !value,
     get: async () => void (value ||= await fetch?.()),
-    drop: () => !!fetch && !(value = null),
+    drop: () => fetch && !(value = null),
     keep({ expires, ttl = 0 } = {}) {
       clearTimeout(timer);
       timer = undefined;
@@ -26,12 +28,12 @@ export function renewedToken(fetch, value, renew, fail) {
         token.drop();
         try {
           await token.get();
-          if (mine === timer) renew(value);
+          if (mine === timer) renew(value, token.keep);
         } catch (error) {
           if (mine === timer) token.keep({ expires, ttl: RETRY });
           fail(error);
         }
-      }, Math.min(ttl * 900, LONGEST_TIMEOUT)));
+      }, Math.min(ttl * 900, LONGEST)));
     },
   };
   return token;

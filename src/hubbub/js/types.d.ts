@@ -54,16 +54,25 @@ export interface ReconnectingEventMap extends WebSocketEventMap {
 /** What `send()` takes. */
 export type Sendable = Parameters<WebSocket["send"]>[0];
 
-/** Why a link ended; with the key `error` when an `error` event belongs to it. */
+/** Why a link ended; of the browser's `CloseEvent` it has the same. */
 export interface LinkEnd {
   code: number;
-  reason: string;
-  wasClean: boolean;
+  reason?: string;
+  wasClean?: boolean;
+  /** What was thrown. */
   error?: unknown;
 }
 
+/**
+ * Hears the end of a link: whether an `error` event belongs to it, whether a message came, and whether it was
+ * open for `minDelay`.
+ */
+export type LinkEnded = (end: LinkEnd, hasFailed?: boolean, hasHeard?: boolean, hasLasted?: boolean) => void;
+
 /** What a link uses of the browser's socket. */
-export interface Socket extends Partial<Pick<WebSocket, "protocol" | "extensions" | "bufferedAmount" | "binaryType">> {
+export interface Socket extends Partial<
+  Pick<WebSocket, "protocol" | "extensions" | "bufferedAmount" | "binaryType">
+> {
   readyState: number;
   onopen?: ((event?: any) => unknown) | null;
   onmessage?: ((event: MessageEvent) => unknown) | null;
@@ -76,38 +85,25 @@ export interface Socket extends Partial<Pick<WebSocket, "protocol" | "extensions
 export type SocketMaker = (url: URL, protocols: string[]) => Socket;
 
 /** What a link needs to know: the options with the defaults filled in, and what the constructor resolved. */
-export interface LinkOptions extends Required<ReconnectOptions> {
+export interface LinkOptions extends Required<Omit<ReconnectOptions, "getToken">> {
+  getToken?: ReconnectOptions["getToken"];
   url: URL;
   protocols: string[];
   makeSocket: SocketMaker;
 }
 
-/** What a link tells its owner. */
-export interface LinkOwner {
-  onopen(): void;
-  onmessage(event: MessageEvent): void;
-  onend(end: LinkEnd): void;
-}
-
 /** One attempt, and the connection it becomes. */
 export interface Link {
-  /** The browser's socket; null while the token is being fetched. */
-  socket: Socket | null;
-  /** When it opened, as `Date.now()` counts; Infinity until then. */
-  openedAt: number;
-  hasEnded: boolean;
-  /** Whether the browser's socket takes messages. */
-  isOpen(): boolean;
-  /** Never rejects: a failure ends the link. */
-  connect(): Promise<void>;
+  /** The browser's socket; none while the token is being fetched. */
+  socket(): Socket | undefined;
   /** Whether the browser's socket took it. */
   send(data: Sendable): boolean;
   /** Ends it for the user, who hears of it even if it had ended before. */
   close(code?: number, reason?: string): void;
   /** Ends it without waiting for the browser's socket, as if the server had closed it. */
-  drop(code: number, reason: string): void;
+  drop(code: number, reason?: string): void;
   /** Ends it when it has been silent for too long, else looks again in time. */
-  checkSilence(): void;
+  watch(): void;
 }
 
 /** Items that wait, oldest first. */
@@ -152,7 +148,10 @@ export interface HubError extends Error {
   temporary: boolean;
 }
 
-export interface HubOptions extends Pick<ReconnectOptions, "minDelay" | "maxDelay" | "factor" | "jitter" | "connectTimeout"> {
+export interface HubOptions extends Pick<
+  ReconnectOptions,
+  "minDelay" | "maxDelay" | "factor" | "jitter" | "connectTimeout"
+> {
   /**
    * Asked for a connection token when there is none, when the server says that it has expired, and shortly
    * before it ends. Its failure is a failed attempt.
@@ -172,6 +171,7 @@ export interface HubOptions extends Pick<ReconnectOptions, "minDelay" | "maxDela
   maxQueue?: number;
 }
 
+/** Other keys go to the server as they are, as fields of the subscribe command. */
 export interface RoomOptions {
   /** Where to begin: publications after this position are delivered first, if they are kept. */
   since?: Position;
@@ -298,11 +298,11 @@ export interface RenewedToken {
   /** The present one, if any. */
   value(): Token;
   /** Whether it has to be asked for. */
-  isMissing(): boolean;
+  isMissing(): unknown;
   /** Has it fetched if there is none. Rejects as the user's function does. */
   get(): Promise<void>;
   /** The server does not take it any more. Returns whether there may be another one. */
-  drop(): boolean;
+  drop(): unknown;
   /** Renews it when nine tenths of its time are over; without argument it is not needed any more. */
   keep(expiry?: Expiry): void;
 }
@@ -383,10 +383,10 @@ export interface Command {
   /** None for one that is not answered. */
   id: number | undefined;
   text: string;
-  resolve: (result: any) => void;
-  reject: (error: any) => void;
+  resolve: ((result: any) => void) | undefined;
+  reject: ((error: any) => void) | undefined;
   /** Holds it back while its subscription waits for a token. */
-  room?: { isHeld: boolean };
+  room: { isHeld: unknown } | undefined;
 }
 
 /** What a client asks of the server. */
@@ -397,10 +397,10 @@ export interface Commands {
   ask<Method extends keyof Requests>(
     method: Method,
     request: Requests[Method],
-    room?: { isHeld: boolean },
+    room?: { isHeld: unknown },
   ): Promise<Replies[Method]>;
   /** Sends a command ahead of those. Its answer is handed over before anything that came after it. */
-  askFirst<Method extends keyof Requests>(
+  first<Method extends keyof Requests>(
     method: Method,
     request: Requests[Method],
     resolve?: (result: Replies[Method]) => void,
