@@ -1,5 +1,6 @@
 """An application with handlers in FastAPI's style."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -8,10 +9,12 @@ from pydantic import BaseModel
 
 from hubbub import Allow, Connection, History, Hub, Refused
 from hubbub.fastapi import current_client
+from hubbub.gateway import TokenVerifier
 
-hub = Hub(anonymous=True)
+hub = Hub(tokens=TokenVerifier(os.environ["SECRET"]), anonymous=True, personal_room="own:{id}")
 open_now = 0
 left: list[str] = []
+invited = {"once"}
 
 
 class Numbers(BaseModel):
@@ -60,6 +63,30 @@ async def message(name: str, data: dict[str, Any], me: Client) -> dict[str, Any]
 async def leave(name: str, me: Client) -> None:
     """Remembers it."""
     left.append(f"{me.id} left {name}")
+
+
+own = hub.room("own:{id}")
+party = hub.room("party:{name}", history=History(), force_recovery=True)
+
+
+@own.on_join
+@own.on_message
+async def anything(id: str) -> None:
+    """Would let anybody in."""
+
+
+@party.on_join
+async def come_once(name: str) -> None:
+    """For the first who comes."""
+    if name not in invited:
+        raise Refused("not again")
+    invited.remove(name)
+
+
+@hub.rpc("send away")
+async def send_away(me: Client) -> None:
+    """The SDK comes back by itself."""
+    me.end(3011, "come back")
 
 
 @hub.rpc("add")

@@ -1,15 +1,24 @@
 """Handlers of events in FastAPI's style, called by the official SDK."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from centrifuge import Client, ReplyError, SubscriptionEventHandler
+from centrifuge import (
+    CentrifugeError,
+    Client,
+    ClientEventHandler,
+    ReplyError,
+    SubscriptionEventHandler,
+)
 from polling import eventually
 from server_process import UVICORN, ServerProcess, running
 
 from hubbub import ConfigurationError, Hub
+from hubbub.auth import Tokens
 
+SECRET = "a secret of the handlers' tests only"
 COMMAND = (
     *UVICORN,
     *("--app-dir", "tests/application", "handlers_app:app"),
@@ -19,7 +28,7 @@ COMMAND = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with running(COMMAND, tmp_path_factory.mktemp("handlers") / "log") as one:
+    with running(COMMAND, tmp_path_factory.mktemp("handlers") / "log", {"SECRET": SECRET}) as one:
         yield one
 
 
@@ -116,6 +125,47 @@ async def test_rooms_without_handlers_go_by_their_options(client: Client) -> Non
     await room.ready()
     await room.publish("hello")
     await eventually(lambda: heard.publications == ["hello"])
+
+
+async def test_a_personal_room_is_nobody_elses_whatever_its_handlers_say(
+    server: ServerProcess, client: Client
+) -> None:
+    theirs = client.new_subscription("own:ada", Heard())
+    await theirs.subscribe()
+    with pytest.raises(CentrifugeError):
+        await theirs.ready()
+    with pytest.raises(ReplyError) as caught:
+        await client.publish("own:ada", {})
+    assert caught.value.code == 103
+    ada = Client(
+        server.ws("/connection/websocket"), token=server.secret(Tokens(SECRET).issue("ada")), events=Named()
+    )
+    await ada.connect()
+    await ada.ready()
+    await eventually(lambda: ada.events.subscribed == ["own:ada"])  # type: ignore[attr-defined]
+    await ada.publish("own:ada", {})
+    await ada.disconnect()
+    await eventually(lambda: not ada._background_tasks)
+
+
+class Named(ClientEventHandler):
+    """Collects the rooms that the server has put a client in."""
+
+    def __init__(self) -> None:
+        self.subscribed: list[str] = []
+
+    async def on_subscribed(self, ctx: Any) -> None:
+        self.subscribed.append(ctx.channel)
+
+
+async def test_who_comes_back_is_asked_again(client: Client) -> None:
+    heard = Heard()
+    party = client.new_subscription("party:once", heard)
+    await party.subscribe()
+    await party.ready()
+    with suppress(CentrifugeError):  # the connection ends before the answer
+        await client.rpc("send away", {})
+    await eventually(lambda: heard.unsubscribed == [103])
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "{x}"])

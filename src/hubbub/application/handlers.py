@@ -72,6 +72,7 @@ class AppHandlers(StandardHandlers):
         """By a token for the room, by the room's `on_join`, or by its options."""
         if token or not self._handles(room, JOIN):
             return super().may_subscribe(visitor, room, token, data)
+        self._permissions.options(visitor, room)  # a personal room is nobody else's, whatever `on_join` says
         return self._join(visitor, room, data)
 
     async def _join(self, visitor: Visitor, room: str, data: Payload | None) -> Grant:
@@ -81,6 +82,7 @@ class AppHandlers(StandardHandlers):
         """By the room's `on_message`, or by its options."""
         if not self._handles(room, MESSAGE):
             return super().may_publish(visitor, room, data)
+        self._permissions.options(visitor, room)
         return self._publish(visitor, room, data)
 
     async def _publish(self, visitor: Visitor, room: str, data: Payload) -> Payload:
