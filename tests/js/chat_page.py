@@ -1,12 +1,18 @@
 """The chat page in Chromium, as the tests hold it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 
 REMEMBER = "(name) => localStorage.setItem('hubbub.name', name)"
+
+AUTHOR = """async () => {
+    const key = new TextEncoder().encode(localStorage.getItem("hubbub.key"));
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", key));
+    return Array.from(hash.slice(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}"""
 
 
 class ChatPage:
@@ -50,9 +56,23 @@ class ChatPage:
     def rooms(self) -> Locator:
         return self.page.locator("#rooms bdi")
 
+    @property
+    def other_rooms(self) -> Locator:
+        return self.page.locator("#other-rooms bdi")
+
     async def say(self, text: str) -> None:
         await self.page.get_by_role("textbox", name="Message").fill(text)
         await self.page.keyboard.press("Enter")
+
+    async def enter(self, room: str) -> None:
+        """Looks at a room, and waits until it is there."""
+        await self.page.evaluate("(room) => (location.hash = room)", room)
+        await expect(self.page.locator("#room-name")).to_have_text(room)
+        await expect(self.members.filter(has_text="(you)")).to_have_count(1)
+
+    async def author(self) -> str:
+        """What others know the browser's key by."""
+        return str(await self.page.evaluate(AUTHOR))
 
     async def connected(self) -> None:
         await expect(self.state).to_have_text("Connected")
@@ -65,17 +85,21 @@ async def chatting(
     name: str | None,
     room: str = "general",
     frozen_at: int | None = None,
+    line: Callable[[WebSocketRoute], Awaitable[None]] | None = None,
     **context: Any,
 ) -> AsyncIterator[ChatPage]:
     """Opens the chat as somebody; without a name, as somebody new.
 
-    With `frozen_at` nothing is random, and once connected the page's clock stands at that many seconds.
+    Its WebSockets go through `line`. With `frozen_at` nothing is random, and once connected the page's clock
+    stands at that many seconds.
     """
     opened = await browser.new_context(**context)
     page = await opened.new_page()
     if name is not None:
         await page.goto(f"{origin}/static/icon.svg")
         await page.evaluate(REMEMBER, name)
+    if line is not None:
+        await page.route_web_socket("**", line)
     if frozen_at is not None:
         await page.clock.install(time=0)
         await page.add_init_script("Math.random = () => 0.5")  # the jitter of the delays

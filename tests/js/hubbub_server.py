@@ -15,8 +15,9 @@ COMMAND = [sys.executable, "-c", "from hubbub.server.cli import main; main()", "
 class HubbubServer:
     """The server, and the folder it runs in."""
 
-    def __init__(self, folder: Path, *, keeps: bool = False) -> None:
+    def __init__(self, folder: Path, *, keeps: bool = False, drain: float = 0) -> None:
         """With `keeps` it has a SQLite file, and knows its rooms again when it is started again."""
+        self._drain = drain
         self.port = free_port()
         self._environment = environment_of({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else None)
         self._folder = folder
@@ -30,7 +31,7 @@ class HubbubServer:
         """Starts it, and returns when it listens."""
         log_file = self._folder / "serve.log"
         with log_file.open("ab") as log:
-            command = [*COMMAND, "--port", str(self.port), "--drain", "0"]
+            command = [*COMMAND, "--port", str(self.port), "--drain", str(self._drain)]
             process = subprocess.Popen(
                 command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
             )
@@ -44,6 +45,11 @@ class HubbubServer:
     def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        """Ends it as a deploy does."""
+        if self._process:
+            self._process.stop(signal.SIGTERM)
 
     def kill(self) -> None:
         """Ends it as a crash would: no goodbye to anybody."""

@@ -16,7 +16,7 @@ FORBIDDEN = {
     "code from text": r"\beval\(|new Function|javascript:",
     "inline style": r"<style|\bstyle=",
     "inline script": r"<script(?![^>]*\bsrc=)|\bon[a-z]+=\"",
-    "outside address": r"https?://(?!www\.w3\.org/2000/svg)|(?:src|href)=\"//|@import|url\(",
+    "outside address": r"https?://(?!www\.w3\.org/2000/svg)|(?:src|href)=\"//|@import (?!\{)|url\(",
 }
 
 

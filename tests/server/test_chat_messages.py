@@ -126,6 +126,13 @@ async def test_a_name_and_a_key_cannot_change_while_one_is_in_a_room(served: Ser
             assert await ada.wire.ask("subscribe", channel="chat:second", data=data) == 400
 
 
+async def test_one_may_listen_for_who_types_before_one_comes_in(served: ServerProcess) -> None:
+    async with wire(served.ws(ENDPOINT)) as one:
+        assert await one.ask("subscribe", channel="chat-typing:early") == {}
+        entered = await one.ask("subscribe", channel="chat:early", data={"name": "ada", "key": "0" * 32})
+        assert entered["data"] == {"author": author_of("0" * 32)}
+
+
 async def test_texts_are_neither_empty_nor_longer_than_the_page_lets_write(served: ServerProcess) -> None:
     async with person(served, "lengths") as ada:
         for text in ("", "x" * 4001, None, {"a": 1}):

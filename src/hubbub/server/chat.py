@@ -62,7 +62,8 @@ def _add_rooms(hub: Hub) -> None:
     ) -> dict[str, str]:
         """Others see the name and the author with which a connection came into its first room."""
         author = author_of(key) if key else ""
-        changed = bool(me.rooms) and me.info != {"name": name, "author": author}
+        is_known = any(not room.startswith(TYPING) for room in me.rooms)
+        changed = is_known and me.info != {"name": name, "author": author}
         if changed or looks(name) in ("", SYSTEM):
             raise CommandFailed(NAME_TAKEN)
         me.info = {"name": name, "author": author}

@@ -1,219 +1,202 @@
-/** The chat page: one room at a time. */
+/** The chat page: brings its parts together. Each of them is about one thing, and knows none of the others. */
 
 import { Hub } from "/hubbub.js";
+import { roomInAddress, toRoom } from "./address.js";
+import { Composer } from "./composer.js";
 import { ConnectionState } from "./connection_state.js";
 import { Conversation } from "./conversation.js";
-import { Directory, nameOf } from "./directory.js";
+import { byId } from "./elements.js";
+import { identity } from "./identity.js";
+import { Outbox } from "./outbox.js";
+import { People } from "./people.js";
+import { RoomList } from "./room_list.js";
+import { Talk } from "./talk.js";
+import { Typing } from "./typing.js";
+import { forget, remember, visited } from "./visited.js";
+import { askForName } from "./welcome.js";
 
-const byId = (/** @type {string} */ id) => document.getElementById(id);
-
-const NAME_KEY = "hubbub.name";
-const SHOWN = 200;
+/** The chat's code for a name that nobody can have. */
+const NAME_TAKEN = 400;
 const app = document.querySelector(".app");
-const welcome = byId("welcome");
-const welcomeForm = byId("welcome-form");
-const composer = byId("composer");
-const box = composer.elements.text;
+const question = byId("delete-question");
 
-const conversation = new Conversation();
-const directory = new Directory();
-const state = new ConnectionState(() => (isOver() ? enter() : hub.retryNow()));
-
-/** @type {Hub | undefined} The connection of the present room. */
+/** @type {Hub | undefined} One connection for all rooms. */
 let hub;
-/** @type {import("/hubbub.js").Room | undefined} The present room. */
-let talk;
-/** The ids that this page's connections have had. */
-const ids = new Set();
-/** Whether what comes is said just now, and not told again after a reconnect. */
-let live = true;
-let name = recallName();
-let room = "";
-/** Messages that came while the page was hidden. */
-let unseen = 0;
+/** @type {Talk} The room that is shown. */
+let shown;
+/** @type {Map<string, Talk>} The rooms that the user is in. */
+const talks = new Map();
 
-/** A browser may forbid to keep things; then the name is asked for each time. */
-function recallName() {
-  try {
-    return localStorage.getItem(NAME_KEY) ?? "";
-  } catch {
-    return "";
-  }
-}
+const state = new ConnectionState(() => (hub?.state === "disconnected" ? connect() : hub?.retryNow()));
+const typing = new Typing();
+const people = new People();
+const rooms = new RoomList(leave);
+const outbox = new Outbox((room) => talks.get(room));
+const conversation = new Conversation({
+  edit: (message) => composer.edit(message),
+  remove: askToDelete,
+  retry: (id) => outbox.retry(id),
+  discard: (id) => outbox.remove(id),
+}, markRead);
+const composer = new Composer({ send, change, editLast, typed: () => typing.typed() });
 
-function rememberName() {
-  try {
-    localStorage.setItem(NAME_KEY, name);
-  } catch {
-    // it is not needed
-  }
-}
-
-/** The server takes ASCII names: "Café 2" is made "cafe-2". Empty where nothing of the text can stand in a name. */
-function toRoom(text) {
-  const words = text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().match(/[a-z0-9]+/g) ?? [];
-  return words.join("-").slice(0, 40);
-}
-
-function roomInAddress() {
-  try {
-    return toRoom(decodeURIComponent(location.hash.slice(1))) || "general";
-  } catch {
-    return "general"; // a broken percent sign
-  }
-}
-
-function isOver() {
-  return !hub || hub.state === "disconnected";
-}
-
-/** Leaves the present room, if any, and enters the one in the address. */
-function enter() {
-  if (!name) return welcome.showModal();
+/** Connects as who the user is now, and enters all rooms. */
+function connect() {
+  if (!identity.name) return askForName(connect);
   hub?.close();
-  if (room !== roomInAddress()) conversation.clear();
-  room = roomInAddress();
-  byId("room-name").textContent = room;
-  byId("my-name").textContent = name;
-  hub = new Hub("/connection/websocket");
-  talk = hub.room(`chat:${room}`, { data: { name }, joinLeave: true });
-  listen(hub, talk);
+  const connection = (hub = new Hub("/connection/websocket"));
+  const on = (type, listener) =>
+    connection.addEventListener(type, ({ detail }) => connection === hub && listener(detail));
+  on("connecting", ({ at }) => state.waiting(at));
+  on("disconnected", ({ code }) => state.over(code));
+  byId("my-name").textContent = identity.name;
   state.begin();
-  directory.show(talk, room, name);
-  showTitle();
+  for (const name of new Set([...visited(), roomInAddress()])) enter(name);
+  for (const talk of talks.values()) talk.follow(connection);
+  show(roomInAddress());
+  composer.focus();
 }
 
-/** Hears a connection and its room for as long as they are the present ones. */
-function listen(connection, here) {
-  const on = (target, type, listener) =>
-    target.addEventListener(type, ({ detail }) => connection === hub && listener(detail));
-  on(connection, "connected", ({ client }) => {
-    ids.add(client);
-    if (here.state === "unsubscribed") begin(here);
+/** The room among one's own. @param {string} name */
+function enter(name) {
+  remember(name);
+  const talk = talks.get(name) ?? listen(new Talk(name));
+  talks.set(name, talk);
+  return talk;
+}
+
+/** @param {Talk} talk */
+function listen(talk) {
+  const on = (type, listener) => talk.addEventListener(type, ({ detail }) => listener(detail));
+  const onShown = (type, listener) => on(type, (detail) => talk === shown && listener(detail));
+  const mine = () => talk.transcript.messages.filter((message) => talk.isMine(message));
+  on("loaded", () => {
+    outbox.arrived(mine().map(({ id }) => id));
+    outbox.reloaded(talk.name);
   });
-  on(connection, "connecting", ({ at }) => state.waiting(at));
-  on(connection, "disconnected", ({ code }) => state.over(code));
-  on(here, "subscribed", arrived);
-  on(here, "publication", receive);
-  on(here, "join", (info) => notice(`${nameOf(info)} joined`));
-  on(here, "leave", (info) => notice(`${nameOf(info)} left`));
-  on(here, "unsubscribed", ({ code, reason }) => {
-    if (code === 0) return; // it is begun anew
+  on("subscribed", () => outbox.flush(talk.name));
+  on("message", (message) => {
+    if (talk.isMine(message)) outbox.arrived([message.id]);
+    if (talk === shown) typing.stopped(message.author);
+  });
+  on("unread", showUnread);
+  on("refused", ({ code, reason }) => {
+    if (code !== NAME_TAKEN && talk !== shown) return;
     state.refused = reason;
     hub.close();
   });
+  onShown("loaded", () => conversation.show(talk));
+  onShown("message", (message) => {
+    conversation.add(message);
+    markRead();
+  });
+  onShown("changed", (message) => conversation.change(message));
+  onShown("older", (messages) => conversation.addOlder(messages));
+  onShown("subscribed", arrived);
+  onShown("join", (info) => people.joined(info));
+  onShown("leave", (info) => people.left(info));
+  return talk;
 }
 
-/** Shows what the room remembers, and comes in just after that: nothing is missed, nothing comes twice. */
-async function begin(here) {
-  const page = await here.history({ limit: SHOWN, reverse: true }).catch(() => null);
-  if (here !== talk || hub.state !== "connected") return;
-  if (page) {
-    conversation.clear(true);
-    live = false;
-    page.publications.reverse().forEach(receive);
-    live = true;
-  }
-  here.subscribe({ since: page });
-}
-
-/** The page is in the room. */
-function arrived({ recovered, wasRecovering }) {
-  if (wasRecovering && !recovered) { // away for too long
-    talk.unsubscribe();
-    begin(talk);
-    return;
-  }
-  live = false; // what was missed comes next, at once
-  queueMicrotask(() => (live = true));
+/** The page is in the room that it shows. */
+function arrived() {
   state.good();
-  conversation.sentQueued();
-  directory.refresh();
+  people.show(shown);
+  typing.listen(shown);
+  rooms.refresh();
+  markRead();
 }
 
-function notice(text) {
-  conversation.notice(text);
-  directory.refreshSoon();
+/** Shows one of the rooms. @param {string} name */
+function show(name) {
+  if (shown?.name === name && talks.get(name) === shown) return;
+  composer.cancel();
+  shown = talks.get(name) ?? enter(name);
+  if (shown.hub !== hub) shown.follow(hub);
+  byId("room-name").textContent = name;
+  conversation.show(shown);
+  showPending();
+  people.show(shown);
+  typing.listen(shown);
+  if (shown.room.state === "subscribed") arrived();
+  showUnread();
+  composer.focus();
 }
 
-/** What somebody said. */
-function receive({ data, info, time }) {
-  const [from, text] = [data?.from, data?.text].map((value) => String(value ?? ""));
-  const date = time ? new Date(time) : live ? new Date() : null;
-  conversation.say({ from, text, date, mine: from === name, isEcho: ids.has(info?.client) });
-  if (document.hidden && live) unseen += 1;
-  showTitle();
+/** @param {string} name */
+function leave(name) {
+  talks.get(name)?.leave();
+  talks.delete(name);
+  forget(name);
+  if (name === shown.name) location.hash = [...talks.keys()][0];
+  showUnread();
 }
 
-async function send(text) {
-  const sending = talk.publish({ text });
-  const item = conversation.addPending(text, talk.state !== "subscribed");
+/** What is in sight is read. */
+function markRead() {
+  const isInSight = !document.hidden && conversation.isAtEnd();
+  if (shown?.room?.state === "subscribed" && isInSight) shown.markRead();
+}
+
+function showUnread() {
+  const unread = [...talks.values()].reduce((sum, talk) => sum + talk.unread, 0);
+  document.title = `${unread ? `(${unread}) ` : ""}#${shown?.name ?? ""} · Hubbub`;
+  byId("menu-unread").hidden = unread === 0;
+  rooms.show(talks, shown?.name ?? "");
+}
+
+function showPending() {
+  conversation.showPending(outbox.entries.filter(({ room }) => room === shown?.name));
+}
+
+/** @param {string} text @returns {boolean} */
+function send(text) {
+  if (hub?.state === "disconnected") return state.remind(), false;
+  if (!outbox.add(shown.name, text)) return state.remind("No more messages can wait."), false;
+  typing.sent();
+  return true;
+}
+
+/** Has the server edit or delete a message. @returns {Promise<boolean>} */
+async function call(method, data) {
   try {
-    await sending;
-  } catch (error) {
-    if (error.name !== "QuotaExceededError") return conversation.failed(item, error);
-    item.remove();
-    box.value ||= text;
-    state.remind("No more messages can wait.");
+    await shown.call(method, data);
+    return true;
+  } catch ({ message }) {
+    state.tell(`Not changed: ${message}`);
+    return false;
   }
 }
 
-function showTitle() {
-  document.title = `${unseen ? `(${unseen}) ` : ""}#${room} · Hubbub`;
+function change({ id }, text) {
+  return call("edit", { id, text });
 }
 
-function showSidebar(open) {
-  app.classList.toggle("with-sidebar", open);
-  byId("menu").setAttribute("aria-expanded", String(open));
+function askToDelete({ id, text }) {
+  byId("delete-text").textContent = text;
+  question.returnValue = "";
+  question.onclose = () => {
+    if (question.returnValue === "delete") call("delete", { id });
+    composer.focus();
+  };
+  question.showModal();
 }
 
-composer.addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (!box.value.trim()) return;
-  if (isOver()) return state.remind();
-  send(box.value.trim());
-  box.value = "";
-  fitBox();
-});
-
-/** Enter sends, Shift+Enter breaks the line; while an input method composes, Enter belongs to it. */
-box.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  composer.requestSubmit();
-});
-
-/** Up to five lines; the rest scrolls. */
-function fitBox() {
-  box.rows = 1;
-  while (box.rows < 5 && box.scrollHeight > box.clientHeight) box.rows += 1;
+function editLast() {
+  const last = shown.transcript.messages.findLast((message) => shown.isMine(message) && !message.isDeleted);
+  if (last) composer.edit(last);
 }
-box.addEventListener("input", fitBox);
 
-conversation.onresend = (text) => (isOver() ? state.remind() : send(text));
+function showSidebar(isOpen) {
+  app.classList.toggle("with-sidebar", isOpen);
+  byId("menu").setAttribute("aria-expanded", String(isOpen));
+}
 
-welcomeForm.addEventListener("submit", () => {
-  name = welcomeForm.elements.name.value.trim();
-  rememberName();
-  enter();
-});
-
-welcome.addEventListener("close", () => box.focus());
-
-/** The server keeps "system" for its notices. */
-welcomeForm.elements.name.addEventListener("input", ({ target }) => {
-  const taken = target.value.trim().toLowerCase() === "system";
-  target.setCustomValidity(taken ? "This name is taken." : target.value.trim() ? "" : "Please write a name.");
-});
-
-welcome.addEventListener("cancel", (event) => {
-  if (!name) event.preventDefault();
-});
+outbox.addEventListener("change", showPending);
 
 byId("rename").addEventListener("click", () => {
-  welcomeForm.elements.name.value = name;
   showSidebar(false);
-  welcome.showModal();
+  askForName(connect);
 });
 
 byId("new-room").addEventListener("submit", (event) => {
@@ -221,24 +204,19 @@ byId("new-room").addEventListener("submit", (event) => {
   location.hash = toRoom(event.target.elements.room.value);
   event.target.reset();
 });
-
 byId("new-room").elements.room.addEventListener("input", ({ target }) => {
   target.setCustomValidity(toRoom(target.value) ? "" : "Please use letters from a to z, or digits.");
 });
 
 byId("menu").addEventListener("click", () => showSidebar(!app.classList.contains("with-sidebar")));
-document.addEventListener("keydown", (event) => event.key === "Escape" && showSidebar(false));
 document.querySelector(".room").addEventListener("pointerdown", ({ target }) => {
   if (!byId("menu").contains(target)) showSidebar(false);
 });
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  unseen = 0;
-  showTitle();
-});
+document.addEventListener("keydown", ({ key }) => key === "Escape" && showSidebar(false));
+document.addEventListener("visibilitychange", markRead);
 window.addEventListener("hashchange", () => {
   showSidebar(false);
-  enter();
+  if (hub) show(roomInAddress());
 });
 
-enter();
+connect();

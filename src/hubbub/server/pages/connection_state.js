@@ -1,5 +1,7 @@
 /** What the page says of the connection: a word in the header, and while there is trouble a bar with a countdown. */
 
+const TOLD_MS = 6000;
+
 export class ConnectionState {
   #word = document.getElementById("state");
   #trouble = document.getElementById("trouble");
@@ -40,6 +42,12 @@ export class ConnectionState {
     this.#retry.focus();
   }
 
+  /** Says something for a few seconds. @param {string} text */
+  tell(text) {
+    this.#explain(text, "", "");
+    setTimeout(() => (this.#trouble.hidden ||= this.#text.textContent === text), TOLD_MS);
+  }
+
   /** The page has the room. */
   good() {
     clearInterval(this.#ticker);
@@ -70,6 +78,7 @@ export class ConnectionState {
     this.#text.textContent = text;
     this.#countdown.textContent = countdown;
     this.#retry.textContent = action;
+    this.#retry.hidden = !action;
     this.#trouble.hidden = false;
   }
 }

@@ -1,134 +1,111 @@
-/** The conversation on the page: what was said, notices, and one's own messages on their way. */
+/** The conversation on the page: one room's messages, with a place in them that the user does not lose. */
 
-const KEPT = 500;
-const GROUP_MS = 5 * 60 * 1000;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+import { byId } from "./elements.js";
+import { belongsTo, messageItem, pendingItem } from "./message.js";
 
-/** A copy of a template's element. Texts are set as text, never as HTML. @param {string} id */
-export function fromTemplate(id) {
-  return document.getElementById(id).content.firstElementChild.cloneNode(true);
-}
+/** @import { Entry } from "./outbox.js" */
+/** @import { Talk } from "./talk.js" */
+/** @import { Message } from "./transcript.js" */
 
-/** Fills in the first letter and a colour that is always the same for a name. */
-export function paintAvatar(element, name) {
-  const [first = "?"] = name;
-  let sum = 0;
-  for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 8;
-  element.textContent = first.toUpperCase();
-  element.classList.add(`hue-${sum}`);
-}
-
-/** @param {HTMLTimeElement} element @param {Date | null} date null where nobody knows */
-function showTime(element, date) {
-  if (!date) return;
-  element.dateTime = date.toISOString();
-  element.textContent = clock.format(date);
-}
+/** Pixels from an end of the scroller that count as the end. */
+const NEAR = 60;
+const ANNOUNCED = 5;
 
 export class Conversation {
-  #log = document.getElementById("log");
-  #pending = document.getElementById("pending");
-  #scroller = document.getElementById("scroller");
-  #newest = document.getElementById("newest");
-  /** Who spoke last, and when: the next message of the same person joins the group. */
-  #last = { from: "", at: 0 };
+  #log = byId("log");
+  #pending = byId("pending");
+  #scroller = byId("scroller");
+  #newest = byId("newest");
+  #older = byId("older");
+  #announcer = byId("announcer");
+  #actions;
+  /** @type {Talk | undefined} */
+  #talk;
+  /** @type {WeakMap<Message, HTMLElement>} */
+  #items = new WeakMap();
 
-  /** Called with the text of a message that is to be sent again. */
-  onresend = (_text) => {};
-
-  constructor() {
+  /** @param {import("./message.js").Actions & import("./message.js").PendingActions} actions of the user
+   *  @param {() => void} onread the user sees the end */
+  constructor(actions, onread) {
+    this.#actions = actions;
     this.#newest.addEventListener("click", () => this.#scrollDown());
+    this.#older.addEventListener("click", () => this.#talk?.loadOlder());
     this.#scroller.addEventListener("scroll", () => {
-      if (this.#isAtEnd()) this.#newest.hidden = true;
+      if (this.#scroller.scrollTop < NEAR) this.#talk?.loadOlder();
+      if (!this.isAtEnd()) return;
+      this.#newest.hidden = true;
+      onread();
     });
   }
 
-  /** Another room, or the same one from the beginning. @param {boolean} keepPending own messages stay */
-  clear(keepPending = false) {
-    this.#log.replaceChildren();
-    if (!keepPending) this.#pending.replaceChildren();
-    this.#newest.hidden = true;
-    this.#last = { from: "", at: 0 };
-  }
-
-  /** Somebody said something.
-   *  @param {{ from: string, text: string, date: Date | null, mine: boolean, isEcho: boolean }} message
-   *  `isEcho`: it was said on this page, and is not pending any more */
-  say({ from, text, date, mine, isEcho }) {
-    const at = date?.getTime() ?? this.#last.at;
-    const item = fromTemplate("message-template");
-    item.classList.toggle("mine", mine);
-    item.classList.toggle("grouped", this.#last.from === from && at - this.#last.at < GROUP_MS);
-    paintAvatar(item.querySelector(".avatar"), from);
-    item.querySelector(".from").textContent = from;
-    item.querySelector(".text").textContent = text;
-    showTime(item.querySelector("time"), date);
-    this.#last = { from, at };
-    this.#append(item, isEcho && this.#confirm(text));
-  }
-
-  notice(text) {
-    const item = fromTemplate("notice-template");
-    item.querySelector("bdi").textContent = text;
-    showTime(item.querySelector("time"), new Date());
-    this.#last = { from: "", at: 0 };
-    this.#append(item, false);
-  }
-
-  /** Shows an own message until the server has sent it back.
-   *  @param {boolean} queued there is no connection yet @returns {HTMLElement} */
-  addPending(text, queued) {
-    const item = fromTemplate("pending-template");
-    item.querySelector(".text").textContent = text;
-    item.querySelector("button").addEventListener("click", () => {
-      item.remove();
-      this.onresend(text);
-    });
-    this.#mark(item, queued ? "queued" : "sent");
-    this.#pending.append(item);
+  /** Shows a room from its end. @param {Talk} talk */
+  show(talk) {
+    this.#talk = talk;
+    this.#announcer.replaceChildren();
+    this.#log.replaceChildren(...talk.transcript.messages.map((message, index) => this.#draw(message, index)));
+    this.#older.hidden = !talk.transcript.hasOlder;
     this.#scrollDown();
-    return item;
   }
 
-  /** An own message did not arrive, or nobody knows.
-   *  @param {HTMLElement} item @param {{ code?: number, message: string }} error */
-  failed(item, error) {
-    if (error.code === 0) this.#mark(item, "doubtful");
-    else this.#mark(item, "failed", `Not sent: ${error.message}`);
-  }
-
-  /** The connection is back: what was queued goes out. */
-  sentQueued() {
-    for (const item of this.#pending.querySelectorAll(".queued")) this.#mark(item, "sent");
-  }
-
-  #mark(item, mark, note) {
-    const notes = { queued: "Waiting for the connection", sent: "Sending", doubtful: "Not confirmed" };
-    item.classList.remove("queued", "sent", "doubtful", "failed");
-    item.classList.add(mark);
-    item.querySelector(".note span").textContent = note ?? notes[mark];
-    item.querySelector("button").hidden = mark === "queued" || mark === "sent";
-  }
-
-  #confirm(text) {
-    const isIt = (item) => item.querySelector(".text").textContent === text;
-    const item = [...this.#pending.children].find(isIt);
-    item?.remove();
-    return item !== undefined;
-  }
-
-  #append(item, follow) {
-    const stay = !follow && !this.#isAtEnd();
-    this.#log.append(item);
-    while (this.#log.children.length > KEPT) this.#log.firstElementChild.remove();
-    this.#log.firstElementChild.classList.remove("grouped");
+  /** Adds a message at the end. Whoever is reading above stays there. @param {Message} message */
+  add(message) {
+    const { messages, hasOlder } = this.#talk.transcript;
+    const isMine = this.#talk.isMine(message);
+    const stay = !isMine && !this.isAtEnd();
+    this.#log.append(this.#draw(message, messages.length - 1));
+    if (this.#log.children.length > messages.length) {
+      this.#log.firstElementChild.remove();
+      this.change(messages[0]); // it begins its group now
+    }
+    this.#older.hidden = !hasOlder;
+    if (!isMine) this.#announce(message);
     if (stay) this.#newest.hidden = false;
     else this.#scrollDown();
   }
 
-  #isAtEnd() {
+  /** Adds what was said before, above what the user is looking at. @param {Message[]} messages */
+  addOlder(messages) {
+    const { scrollHeight, scrollTop } = this.#scroller;
+    this.#log.prepend(...messages.map((message, index) => this.#draw(message, index)));
+    this.change(this.#talk.transcript.messages[messages.length]); // its group may begin earlier now
+    this.#older.hidden = !this.#talk.transcript.hasOlder;
+    this.#scroller.scrollTop = scrollTop + this.#scroller.scrollHeight - scrollHeight;
+  }
+
+  /** Shows what has become of a message. @param {Message | undefined} message */
+  change(message) {
+    const item = message && this.#items.get(message);
+    const hadFocus = item?.contains(document.activeElement);
+    item?.replaceWith(this.#draw(message, this.#talk.transcript.messages.indexOf(message)));
+    if (hadFocus) this.#scroller.focus();
+  }
+
+  /** Shows one's own messages on their way. @param {Entry[]} entries */
+  showPending(entries) {
+    const stay = !this.isAtEnd() && entries.length <= this.#pending.children.length;
+    this.#pending.replaceChildren(...entries.map((entry) => pendingItem(entry, this.#actions)));
+    if (!stay) this.#scrollDown();
+  }
+
+  /** Whether the newest message is in sight. */
+  isAtEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    return scrollHeight - scrollTop - clientHeight < 60;
+    return scrollHeight - scrollTop - clientHeight < NEAR;
+  }
+
+  #draw(message, index) {
+    const item = messageItem(message, this.#talk.isMine(message), this.#actions);
+    item.classList.toggle("grouped", belongsTo(message, this.#talk.transcript.messages[index - 1]));
+    this.#items.set(message, item);
+    return item;
+  }
+
+  /** Tells a screen reader. The list itself is no live region: it would be read when older pages come. */
+  #announce({ from, text, isNotice }) {
+    const line = document.createElement("p");
+    line.textContent = isNotice ? text : `${from}: ${text}`;
+    this.#announcer.append(line);
+    while (this.#announcer.children.length > ANNOUNCED) this.#announcer.firstElementChild.remove();
   }
 
   #scrollDown() {

@@ -1,0 +1,110 @@
+/** What was said in a room, as edits and deletions have left it. It knows nothing of the page or the server. */
+
+/**
+ * @typedef {object} Message
+ * @property {string} id of the author and the message; empty for one that cannot be edited
+ * @property {string} author who alone can edit it; empty where nobody knows
+ * @property {string} from the author's name
+ * @property {string} text
+ * @property {number | undefined} time in milliseconds since the Unix epoch
+ * @property {number} offset its place in the room's history; 0 for a notice
+ * @property {boolean} isNotice somebody came or went
+ * @property {boolean} isEdited
+ * @property {boolean} isDeleted
+ */
+
+/** Most messages; the room itself remembers no more. */
+const MOST = 500;
+
+const EMPTY = Object.freeze({
+  id: "",
+  author: "",
+  from: "",
+  text: "",
+  time: undefined,
+  offset: 0,
+  isNotice: false,
+  isEdited: false,
+  isDeleted: false,
+});
+
+export class Transcript {
+  /** @type {Message[]} The oldest first. */
+  messages = [];
+  /** Whether the room may remember something older. */
+  hasOlder = false;
+  /** The oldest place that was read. */
+  oldest = Infinity;
+  /** @type {Map<string, Partial<Message>>} Newest edit or deletion by the message's id. */
+  #changes = new Map();
+
+  /** Adds what is new.
+   *  @param {import("/hubbub.js").Publication} publication
+   *  @returns {{ message: Message | undefined, isNew: boolean }} the message that is new or has changed, if any */
+  add(publication) {
+    const { edit, delete: deleted } = publication.tags ?? {};
+    if (edit || deleted) return { message: this.#change(edit ?? deleted, publication), isNew: false };
+    const message = this.#read(publication);
+    if (message.id && this.#find(message.id)) return { message: undefined, isNew: false }; // said twice
+    this.messages.push(message);
+    if (this.messages.length > MOST) {
+      this.messages.shift();
+      this.hasOlder = true;
+      this.oldest = this.messages.find(({ offset }) => offset)?.offset ?? Infinity;
+    }
+    return { message, isNew: true };
+  }
+
+  /** Adds a page of what was said before, the newest first.
+   *  @param {import("/hubbub.js").Publication[]} publications @param {boolean} hasOlder
+   *  @returns {Message[]} those that are shown now, the oldest first */
+  addOlder(publications, hasOlder) {
+    const older = [];
+    for (const publication of publications) { // a newer edit comes first, and counts
+      const { edit, delete: deleted } = publication.tags ?? {};
+      if (edit || deleted) this.#note(edit ?? deleted, publication);
+      else older.unshift(this.#read(publication));
+    }
+    this.messages.unshift(...older);
+    this.hasOlder = hasOlder;
+    this.oldest = publications.at(-1)?.offset ?? this.oldest;
+    return older;
+  }
+
+  /** Somebody came or went. @param {string} text @returns {Message} */
+  notice(text) {
+    const time = Date.now();
+    const message = { ...EMPTY, text, time, isNotice: true };
+    this.messages.push(message);
+    return message;
+  }
+
+  /** @param {string} id */
+  #find(id) {
+    return this.messages.findLast((message) => message.id === id);
+  }
+
+  /** @returns {Message} */
+  #read({ data, tags, time, offset = 0 }) {
+    const id = tags?.id ?? "";
+    const [from, text] = [data?.from, data?.text].map((value) => String(value ?? ""));
+    return { ...EMPTY, id, author: id.split(".")[0], from, text, time, offset, ...this.#changes.get(id) };
+  }
+
+  /** What a publication does to a message that may be here. @param {string} id */
+  #change(id, publication) {
+    if (!this.#changes.get(id)?.isDeleted) this.#changes.delete(id);
+    const change = this.#note(id, publication);
+    const message = this.#find(id);
+    return message && Object.assign(message, change);
+  }
+
+  /** Keeps what a publication says of a message; what is known already is newer. A deletion is for good. */
+  #note(id, { data, tags }) {
+    const isKnown = this.#changes.has(id);
+    if (tags.delete) this.#changes.set(id, { text: "", isDeleted: true });
+    else if (!isKnown) this.#changes.set(id, { text: String(data?.text ?? ""), isEdited: true });
+    if (this.#changes.size > 2 * MOST) this.#changes.delete(this.#changes.keys().next().value);
+    return this.#changes.get(id);
+  }
+}
