@@ -1,6 +1,7 @@
 """Replays conversations: files that say, without any language of programming, what is said and what follows.
 
-A file has `about` and `conversations`, each with a `title`, perhaps `terms`, and `steps` in order:
+A file has `about` and `conversations`, each with a `title`, perhaps `terms`, and `steps` in order. What a
+client cannot be made to say has `not_for`: the client's name, and why. The steps:
 
 - ``{"in": [command, ...]}``: the client sends a frame; ``{"raw": text}``: a frame of just that text.
 - ``{"time": seconds}``: that much has passed since the beginning.

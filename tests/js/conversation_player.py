@@ -12,25 +12,6 @@ from scripted_server import ScriptedServer
 FOLDER = Path(__file__).parents[1] / "centrifuge" / "conversations"
 CLIENT = Path(__file__).with_name("conversation_client.js").read_text()
 
-SAID = {
-    "connect": {"token", "data", "name"},
-    "subscribe": {
-        *("channel", "token", "data", "recover", "epoch", "offset", "recoverable", "join_leave"),
-        *("flag", "positioned"),
-    },
-    "unsubscribe": {"channel"},
-    "publish": {"channel", "data"},
-    "history": {"channel", "limit", "since", "reverse"},
-    "presence": {"channel"},
-    "presence_stats": {"channel"},
-    "rpc": {"method", "data"},
-    "send": {"data"},
-}
-"""What Hub can say, by method."""
-
-IGNORED = {"flag", "positioned"}
-"""What conversations have a client say and Hub never does; the server's answers are the same."""
-
 OWN = {"connect": {"name", "subs"}}
 """What Hub says besides."""
 
@@ -43,83 +24,24 @@ def steps_of(conversation: Message) -> list[Message]:
     ]
 
 
-def can_say(steps: list[Message]) -> bool:
-    """Whether Hub can be brought to say just this: no malformed command, no pong unasked, nobody in twice."""
-    speaker = _Speaker()
-    for step in steps:
-        if "raw" in step or not all(map(speaker.can_say, step.get("in", ()))):
-            return False
-        for reply in step.get("out", ()):
-            speaker.hear(reply)
-    return True
-
-
-class _Speaker:
-    """What a client can say at a point of a conversation."""
-
-    def __init__(self) -> None:
-        self.inside: set[str] = set()
-        self.asked: dict[int, str] = {}  # the channel, by the command's number
-        self.owes_pong = False
-        self.answers_pings = False
-        self.is_connected = False
-
-    def hear(self, reply: Message) -> None:
-        self.owes_pong = self.answers_pings and reply == {}
-        push = reply.get("push", {})
-        if "unsubscribe" in push:
-            self.inside.discard(push["channel"])
-        if "subscribe" in push:
-            self.inside.add(push["channel"])
-        if "connect" in reply:
-            self.is_connected = True
-            self.answers_pings = reply["connect"].get("pong", False)
-            self.inside |= reply["connect"].get("subs", {}).keys()
-        if "error" in reply:
-            self.inside.discard(self.asked[reply["id"]])
-
-    def can_say(self, command: Message) -> bool:
-        methods = command.keys() - {"id"}
-        if not methods:
-            owed, self.owes_pong = self.owes_pong, False
-            return not command and owed
-        method = min(methods)
-        request, number = command[method], command.get("id", 0)
-        known = len(methods) == 1 and method in SAID and set(request) <= SAID[method]
-        if not known or (method == "send") is not (number == 0) or number in self.asked:
-            return False
-        first = method == "connect" and not self.asked
-        if not (first or (method != "connect" and self.is_connected)):
-            return False
-        if method in ("publish", "send") and "data" not in request:
-            return False
-        channel = request.get("channel", "")
-        if "channel" in SAID[method] and not channel:
-            return False
-        if method in ("subscribe", "unsubscribe"):
-            if (channel in self.inside) is (method == "subscribe"):
-                return False
-            self.inside ^= {channel}
-        if "token" in request and channel in self.asked.values():
-            return False  # it shows the token again that it has
-        if number:
-            self.asked[number] = channel if method == "subscribe" else ""
-        return True
-
-
 class Player:
     """Plays one conversation: the server's part on a scripted server, the client's with a page."""
 
     def __init__(self, hub: HubPage, server: ScriptedServer) -> None:
         self.hub = hub
         self.server = server
+        self.now = 0.0
+        self.is_refused = False
         self.numbers: dict[int, int] = {}
         self.asked: dict[int, tuple[str, Message]] = {}
         self.expected: Counter[tuple[str, str]] = Counter()
         self.socket: ProtocolSocket | None = None
 
     async def play(self, steps: list[Message]) -> None:
-        for step in steps:
+        await self.hub.js("([tokens]) => Object.assign(window.tokens, tokens)", tokens_of(steps, "refresh"))
+        for number, step in enumerate(steps):
+            if "time" in step:
+                await self._passed(step["time"], steps[number + 1 : number + 2])
             if "in" in step:
                 await self._said(step["in"])
             if "out" in step:
@@ -129,26 +51,32 @@ class Player:
         await self.hub.js("forget()")
         if self.socket:
             await self.socket.close(3000)
+            assert await self.socket.rest() == [], "it said more"
+
+    async def _passed(self, now: float, then: list[Message]) -> None:
+        """The client's clock goes on; what it says then needs the token that the next step shows."""
+        shown = tokens_of(then, "subscribe") | tokens_of(then, "sub_refresh")
+        await self.hub.js("([tokens]) => Object.assign(window.tokens, tokens)", shown)
+        await self.hub.page.clock.run_for((now - self.now) * 1000)
+        self.now = now
 
     async def _said(self, commands: list[Message]) -> None:
+        shown = tokens_of([{"in": commands}], "subscribe")
+        await self.hub.js("([tokens]) => Object.assign(window.tokens, tokens)", shown)
         await self.hub.js("([commands]) => { for (const command of commands) say(command); }", commands)
         if self.socket is None:
             self.socket = await ProtocolSocket.accepted(self.server)
-        for command in commands:
-            found = await self.socket.command()
+        frame = await self.socket.frame()
+        assert len(frame) == len(commands), f"one frame: {frame}"
+        for command, found in zip(commands, frame, strict=True):
             self.numbers[command.get("id", 0)] = found.get("id", 0)
-            (method,) = (
-                (name for name in command if name != "id") if len(command) > ("id" in command) else ("",)
-            )
+            method = next((name for name in command if name != "id"), "")
             if not method:
                 assert found == {}
                 continue
             if method == "unsubscribe":  # an answer that is still to come is not heard
-                self.asked = {
-                    id: one
-                    for id, one in self.asked.items()
-                    if one[1].get("channel") != command[method]["channel"]
-                }
+                left = command[method]["channel"]
+                self.asked = {id: one for id, one in self.asked.items() if one[1].get("channel") != left}
             self.asked[command.get("id", 0)] = (method, command[method])
             assert _wanted(method, command[method]) == _spoken(method, found), (command, found)
 
@@ -173,6 +101,7 @@ class Player:
         error = reply.get("error")
         if method == "connect":
             if error:
+                self.is_refused = True
                 await self._event("hub", "error")
             else:
                 await self._event("hub", "connected", client=reply["connect"]["client"])
@@ -187,7 +116,10 @@ class Player:
                 await self._event(
                     request["channel"], "unsubscribed", code=error["code"], reason=error["message"]
                 )
-        elif method != "unsubscribe":
+        elif method == "refresh":
+            if error:
+                await self._event("hub", "error")
+        elif method not in ("unsubscribe", "sub_refresh"):
             outcome = await self.hub.js("([id]) => outcomes[id]", reply["id"])
             assert outcome.get("failed", {}).get("code") == (error["code"] if error else None), (
                 reply,
@@ -224,7 +156,7 @@ class Player:
             await self._event(channel, "unsubscribed", **push["unsubscribe"])
 
     async def _closed(self, close: Message) -> None:
-        if self.socket is None or await self.hub.events("hub", "error"):
+        if self.socket is None or self.is_refused:
             return  # it has said nothing; it was refused, and has gone by itself
         await self.socket.close(close["code"], close["reason"])
         terminal = 3500 <= close["code"] <= 3999 or 4500 <= close["code"] <= 4999
@@ -234,8 +166,14 @@ class Player:
             await self._event("hub", "connecting", attempt=1)
 
 
+def tokens_of(steps: list[Message], method: str) -> dict[str, str]:
+    """The tokens that commands of that method show, by channel; the connection's own by the empty name."""
+    commands = [command[method] for step in steps for command in step.get("in", ()) if method in command]
+    return {one.get("channel", ""): one["token"] for one in commands if "token" in one}
+
+
 def _wanted(method: str, request: Message) -> Message:
-    wanted = {name: value for name, value in request.items() if name not in IGNORED}
+    wanted = {"channel": "", **request} if method == "publish" else dict(request)
     if method == "history":
         wanted.setdefault("limit", 0)
     if wanted.get("recover"):

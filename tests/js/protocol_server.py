@@ -5,6 +5,7 @@ from typing import Any
 
 from scripted_server import ScriptedServer, receive
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 Message = dict[str, Any]
 
@@ -67,6 +68,15 @@ class ProtocolSocket:
     async def push(self, channel: str, **push: Any) -> None:
         """Send a push about a channel."""
         await self.send({"push": {"channel": channel, **push}})
+
+    async def rest(self) -> list[Message]:
+        """The commands that nobody has looked at, when the connection has ended."""
+        rest, self._read = self._read, []
+        try:
+            while True:
+                rest += await self.frame()
+        except ConnectionClosed:
+            return rest
 
     async def close(self, code: int, reason: str = "") -> None:
         """End the connection."""

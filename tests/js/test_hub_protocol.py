@@ -283,3 +283,15 @@ async def test_messages_and_ends_by_the_server_are_told(hub: HubPage, server: Sc
     await hub.event("hub", "connected", 2)
     await again.send({"push": {"disconnect": {"code": 3503, "reason": "force disconnect"}}})
     assert (await hub.event("hub", "disconnected"))["code"] == 3503
+
+
+async def test_without_another_token_the_connection_runs_out(frozen: HubPage, server: ScriptedServer) -> None:
+    await frozen.js("""() => {
+        const tokens = ["first"];
+        void openHub("/connection/websocket", { getToken: () => tokens.pop() ?? null });
+    }""")
+    socket = await ProtocolSocket.connected(server, expires=True, ttl=10)
+    await frozen.event("hub", "connected")
+    await pass_time(frozen, 9_000)
+    await frozen.js("() => void hub.send('no refresh before this')")
+    assert await socket.command() == {"send": {"data": "no refresh before this"}}

@@ -28,7 +28,7 @@ export function renewedToken(fetch, renew, fail, value) {
         token.drop();
         try {
           await token.get();
-          if (mine === timer) renew(value, token.keep);
+          if (mine === timer && value) renew(value, token.keep);
         } catch (error) {
           if (mine === timer) token.keep({ expires, ttl: RETRY });
           fail(error);
