@@ -32,6 +32,7 @@ LAYERS = {
     "centrifuge": ("core", "msgspec"),
     "gateway": ("core brokers asgi connection hub auth centrifuge", "jwt msgspec starlette"),
     "application": ("core brokers asgi connection hub auth centrifuge gateway", "fastapi starlette"),
+    "metrics": ("core brokers hub auth", "msgspec prometheus_client starlette"),
     "fastapi": ("above", "fastapi msgspec starlette"),
     "uvicorn": ("core", "msgspec uvicorn websockets"),
     "testing": ("above", "fastapi msgspec starlette"),

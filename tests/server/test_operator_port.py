@@ -1,5 +1,6 @@
 """Which parts of ``hubbub serve`` are where: the public port, the operator port, or nowhere."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,15 @@ def test_every_worker_answers_on_both_ports_as_it_should(tmp_path: Path) -> None
         for _ in range(6):  # each may come to another worker
             assert status(f"{two.operator}/api/info", "POST", headers=API, json={}) == 200
             assert status(f"{two.public}/api/info", "POST", headers=API, json={}) == 404
+        wait_until_both_are_measured(two)
+
+
+def wait_until_both_are_measured(two: TwoPorts) -> None:
+    """The other one may be starting still."""
+    deadline = time.monotonic() + 20
+    while "hubbub_processes 2.0" not in httpx.get(f"{two.operator}/metrics", timeout=60).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_the_api_is_on_the_operator_port_alone(two: TwoPorts) -> None:

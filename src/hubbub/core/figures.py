@@ -1,6 +1,8 @@
 """Figures of a hub, of a room and of a connection, as they stood at one moment."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -143,3 +145,48 @@ class RoomFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     bytes_out: int
     """Bytes of these, as encoded for the members."""
+
+
+PRESENT: Final = (
+    *("connections", "rooms", "members", "queued_bytes", "queued_most"),
+    *("broker_connected", "loop_lag", "loop_lag_most"),
+)
+"""The fields of `Figures` that say how things stand: all others but the time are counters."""
+
+_LARGEST: Final = frozenset({"time", "queued_most", "loop_lag", "loop_lag_most"})
+
+
+def without_present(figures: Figures) -> Figures:
+    """What is left of a process that has ended: its counters."""
+    return msgspec.structs.replace(figures, **{name: type(getattr(figures, name))() for name in PRESENT})
+
+
+def together(figures: Sequence[Figures]) -> Figures:
+    """Several processes as one: sums, of lags and high-water marks the largest.
+
+    The broker is connected if it is for all. A room counts in each process that has members of it.
+    """
+    fields = (field.name for field in msgspec.structs.fields(Figures))
+    return Figures(**{name: _together(name, [getattr(one, name) for one in figures]) for name in fields})
+
+
+def _together(name: str, values: Sequence[Any]) -> Any:
+    if name in _LARGEST:
+        return max(values)
+    if name == "broker_connected":
+        return all(values)
+    if isinstance(values[0], Distribution):
+        bounds = [bound for bound, _ in values[0].buckets]
+        counts = [sum(column) for column in zip(*(_counts(one) for one in values), strict=True)]
+        buckets = tuple(zip(bounds, counts, strict=True))
+        return Distribution(buckets, sum(one.longer for one in values), sum(one.sum for one in values))
+    if isinstance(values[0], Mapping):
+        total: Counter[str] = Counter()
+        for one in values:
+            total.update(one)
+        return dict(total)
+    return sum(values)
+
+
+def _counts(distribution: Distribution) -> list[int]:
+    return [count for _, count in distribution.buckets]

@@ -14,6 +14,7 @@ from hubbub.server.assembly import make_hub
 from hubbub.server.chat import add_chat
 from hubbub.server.exposure import Place, exposures
 from hubbub.server.health import health_router
+from hubbub.server.metrics import metrics_part
 from hubbub.server.plain_chat import chat_router
 from hubbub.server.plain_rooms import plain_room_router
 from hubbub.server.ports import Ports
@@ -36,7 +37,12 @@ def _api(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
     return hub.gateway.api_routes(settings.api_key)
 
 
-PARTS: Final[dict[str, Part]] = {"chat": _chat, "plain_rooms": _plain_rooms, "api": _api}
+PARTS: Final[dict[str, Part]] = {
+    "chat": _chat,
+    "plain_rooms": _plain_rooms,
+    "api": _api,
+    "metrics": metrics_part,
+}
 """By the setting that switches the part; `exposures` says where each is. The docs are FastAPI's own."""
 
 

@@ -12,7 +12,7 @@ import msgspec
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.patterns import Patterns
 from hubbub.server.contradictions import contradictions
-from hubbub.server.settings import HANDED_ON, RoomTable, Settings
+from hubbub.server.settings import HANDED_ON, METRICS_FOLDER, RoomTable, Settings
 from hubbub.server.tables import ROOM, SETTINGS, ConfigurationProblems, option_of, read_room, unknown
 
 FILE: Final = "hubbub.toml"
@@ -155,7 +155,7 @@ class _Reading:
 
 def _misspelt(variable: str) -> str:
     """What a variable was meant to be, if it looks like one of ours but for a slip."""
-    if not variable.startswith(PREFIX) or variable in (CONFIG, URL, HANDED_ON):
+    if not variable.startswith(PREFIX) or variable in (CONFIG, URL, HANDED_ON, METRICS_FOLDER):
         return ""
     # Others may have variables of this prefix: an orchestrator makes some for a service of this name.
     known = [name.removeprefix(PREFIX) for name in (*IN_THE_ENVIRONMENT, CONFIG, URL)]

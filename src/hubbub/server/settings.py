@@ -17,6 +17,9 @@ from hubbub.server.quantities import Bytes, Seconds
 HANDED_ON: Final = "HUBBUB_SERVE_SETTINGS"
 """The environment variable in which the command hands its settings to the workers."""
 
+METRICS_FOLDER: Final = "HUBBUB_SERVE_METRICS"
+"""The environment variable in which it tells them where they share their figures."""
+
 MAX_DRAIN: Final = 25
 """Longest drain, in seconds: the process ends within 30."""
 

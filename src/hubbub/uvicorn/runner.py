@@ -21,6 +21,9 @@ EXIT_TIME = 30.0
 LAST_STEPS = 3.0
 """Seconds of them for what follows when a handler had to be cancelled: its end, and the hub's."""
 
+WORKER_START = 30
+"""Seconds that a new worker may take to import the app. uvicorn's 5 are too few on a machine that is busy."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -90,6 +93,7 @@ def configure(app: Any, options: RunOptions) -> "RunConfig":
         workers=options.workers,
         reload=options.reload,
         log_level=options.log_level,
+        timeout_worker_healthcheck=WORKER_START,
         timeout_graceful_shutdown=max(1, int(EXIT_TIME - LAST_STEPS - options.drain)),
         **options.uvicorn,
     )

@@ -22,6 +22,7 @@ PAGES = (
     ("home", "", "/"),
     ("chat", "chat", "/chat"),
     ("API docs", "docs", "/docs"),
+    ("metrics", "metrics", "/metrics"),
     ("health", "", "/health"),
 )
 """What can be opened, the setting that switches it, and the path."""
@@ -37,7 +38,9 @@ def serve(file: Path | None, print_config: bool, **options: object) -> None:
 
     Settings come from these options, the environment and hubbub.toml; the first of them counts.
     """
-    from hubbub.server.app import create_app  # FastAPI takes longer to import than the other commands to run
+    # These take longer to import than the other commands to run.
+    from hubbub.server.app import create_app
+    from hubbub.server.metrics import shared_metrics
 
     configuration = read_configuration(file, options)
     if print_config:
@@ -54,7 +57,8 @@ def serve(file: Path | None, print_config: bool, **options: object) -> None:
         settings.hand_on()
         app = "hubbub.server.app:worker_app"
         run_options = replace(run_options, uvicorn={**run_options.uvicorn, "factory": True})
-    launch(app, run_options, lambda *ports: _announce(configuration, *ports))
+    with shared_metrics(settings):
+        launch(app, run_options, lambda *ports: _announce(configuration, *ports))
 
 
 def _run_options(settings: Settings) -> RunOptions:
