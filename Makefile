@@ -2,10 +2,10 @@
 PORT ?= 8000
 PYTEST ?= -n 2
 RUFF := .venv/bin/ruff
-PYTHON_FILES := . scripts/conformance scripts/pin
+PYTHON_FILES := . scripts/conformance scripts/pin scripts/screenshots
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench churn conformance faults loads pin clean
+.PHONY: help run test lint types format bench churn conformance faults loads screenshots pin clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,10 @@ faults: ## kill workers and brokers, cut links, at full size; prints the figures
 loads: ## deploys, crashes, stalled and vanished peers under load, at full size; prints a table (20 minutes)
 	@scripts/setup test
 	@HUBBUB_FAULTS=full .venv/bin/python -m pytest tests/loads -n 0
+
+screenshots: ## make the pictures of the pages in docs/images
+	@scripts/setup test
+	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && .venv/bin/python scripts/screenshots
 
 pin: ## renew constraints.txt (needs Python 3.11, 3.12 and 3.13)
 	@scripts/pin
