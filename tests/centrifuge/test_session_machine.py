@@ -37,6 +37,7 @@ SUBSCRIBE = st.builds(
     offset=OFFSET,
     data=RAW,
     delta=st.sampled_from(["", "", "fossil"]),
+    tf=st.sampled_from([None, None, requests.FilterNode(key="k", cmp="eq", val="v"), requests.FilterNode()]),
     flag=st.integers(0, 3),
 )
 ABOUT_CHANNELS = (

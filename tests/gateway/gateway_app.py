@@ -60,6 +60,15 @@ hub.room(
     allow_publish=Allow.ANYONE,
 )
 hub.room("news:{name}", history=KEEP, force_recovery=True)
+hub.room(
+    "tagged:{name}",
+    history=KEEP,
+    delta=Delta.FOSSIL,
+    force_recovery=True,
+    allow_tags_filter=True,
+    allow_subscribe=Allow.ANYONE,
+    allow_history=Allow.ANYONE,
+)
 hub.room("user:{name}")
 hub.room("joining:{name}", allow_publish=Allow.SUBSCRIBER)
 hub.room("mixed:{name}", history=KEEP, force_positioning=True, allow_subscribe=Allow.ANYONE)
@@ -161,7 +170,8 @@ async def state() -> dict[str, object]:
 
 @app.post("/publish/{room}")
 async def publish(room: str, request: Request) -> None:
-    await hub.broadcast_to_room(room, await content(request))
+    tags = dict(request.query_params)
+    await hub.broadcast_to_room(room, await content(request), tags=tags or None)
 
 
 async def content(request: Request) -> Payload:

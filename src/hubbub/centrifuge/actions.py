@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 
 from hubbub.centrifuge.errors import ClientError, Disconnect
+from hubbub.centrifuge.requests import FilterNode
 from hubbub.centrifuge.results import ClientInfo, Reply
 from hubbub.core.messages import Payload, Publication
 from hubbub.core.positions import Position
@@ -56,6 +57,9 @@ class GoLive(Action, frozen=True):
     join_leave: bool = False
     """Joins and leaves of others are written, too."""
 
+    tags_filter: FilterNode | None = None
+    """Only publications whose tags fit are written."""
+
 
 # Calls
 
@@ -96,6 +100,10 @@ class Subscribe(Call, frozen=True):
     recoverable: bool = False
     join_leave: bool = False
     """What the client would like, where the room's options leave it to the client."""
+
+    tags_filter: FilterNode | None = None
+    """It wants only publications whose tags fit; well formed. Where the channel allows no filters the answer
+    is 107."""
 
     server_side: bool = False
     """Nobody has to be asked: the token, or the server, has subscribed the client."""

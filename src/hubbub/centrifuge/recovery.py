@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from hubbub.centrifuge.actions import DeltaState, GoLive, Subscribed
 from hubbub.centrifuge.codec import Codec, optional
-from hubbub.centrifuge.requests import SubscribeRequest
+from hubbub.centrifuge.requests import FilterNode, SubscribeRequest
 from hubbub.centrifuge.results import ChannelPublication, SubscribeResult
+from hubbub.centrifuge.tag_filters import compile_filter
 from hubbub.core.messages import Publication
 from hubbub.core.positions import Position
 
@@ -27,9 +28,10 @@ def begin(
     it advances with each of them. Otherwise there are none, and the offset is the newest. Never a part.
     """
     position = answer.position
-    delta = answer.delta and request.delta == FOSSIL and position is not None
+    # The publication before, which a delta needs, may be one that a filter keeps from the client.
+    delta = answer.delta and request.delta == FOSSIL and position is not None and request.tf is None
     missed = _missed(request, answer)
-    publications = missed or ()
+    publications = wanted(missed or (), request.tf)
     offset = request.offset if missed is not None else position.offset if position else 0
     result = SubscribeResult(
         expires=answer.client_refresh and answer.ttl is not None,
@@ -46,7 +48,15 @@ def begin(
     )
     # Without a publication in the reply the client may have nothing that a delta could be based on.
     state = DeltaState.NONE if not delta else DeltaState.READY if publications else DeltaState.EMPTY
-    return result, GoLive(channel, position, state, answer.join_leave)
+    return result, GoLive(channel, position, state, answer.join_leave, request.tf)
+
+
+def wanted(publications: Sequence[Publication], filter: FilterNode | None) -> Sequence[Publication]:
+    """Those whose tags fit; all of them without a filter."""
+    if filter is None or not publications:
+        return publications
+    fits = compile_filter(filter)
+    return [publication for publication in publications if fits(publication.tags or {})]
 
 
 def _embedded(

@@ -10,7 +10,7 @@ from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.dialogue import Dialogue
 from hubbub.centrifuge.errors import DisconnectCode, ErrorCode, UnsubscribeCode
 from hubbub.centrifuge.recovery import FOSSIL, begin, since, whole_seconds
-from hubbub.centrifuge.requests import REJECT_UNRECOVERED, SubRefreshRequest, SubscribeRequest
+from hubbub.centrifuge.requests import REJECT_UNRECOVERED, FilterNode, SubRefreshRequest, SubscribeRequest
 from hubbub.centrifuge.results import (
     Push,
     Reply,
@@ -21,6 +21,8 @@ from hubbub.centrifuge.results import (
     UnsubscribeResult,
 )
 from hubbub.centrifuge.subscriptions import Subscription, Subscriptions
+from hubbub.centrifuge.tag_filters import compile_filter
+from hubbub.core.errors import InvalidMessage
 from hubbub.core.messages import Payload
 from hubbub.core.positions import Position
 
@@ -55,7 +57,7 @@ class Subscribing:
             self._dialogue.close(DisconnectCode.BAD_REQUEST.disconnect)
         elif request.type:  # a map or a shared poll
             self._dialogue.refuse(number, ErrorCode.NOT_AVAILABLE.error)
-        elif request.tf is not None:  # as where a channel does not allow filters
+        elif request.tf is not None and not _well_formed(request.tf):
             self._dialogue.refuse(number, ErrorCode.BAD_REQUEST.error)
         else:
             refuse = partial(self._dialogue.fail, number)
@@ -217,6 +219,14 @@ class Subscribing:
             self._dialogue.reply(Reply(number, sub_refresh=result))
 
 
+def _well_formed(filter: FilterNode) -> bool:
+    try:
+        compile_filter(filter)
+    except InvalidMessage:
+        return False
+    return True
+
+
 def _call(
     channel: str, request: SubscribeRequest, data: Payload | None, server_side: bool, number: int
 ) -> actions.Subscribe:
@@ -230,6 +240,7 @@ def _call(
         positioned=request.positioned,
         recoverable=request.recoverable,
         join_leave=request.join_leave,
+        tags_filter=request.tf,
         server_side=server_side,
     )
 

@@ -1,14 +1,16 @@
 """What a publication looks like to a kind of client. A codec then makes frames of it."""
 
 import base64
-from collections.abc import Hashable, Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Hashable, Mapping
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from hubbub.core.messages import Json, Payload, Publication
 from hubbub.core.positions import Position
 from hubbub.core.publishers import publisher_name
+
+T = TypeVar("T")
 
 
 class Format(Hashable, Protocol):
@@ -136,6 +138,42 @@ class _EnvelopeFormat:
 
     def _write(self, message: _Wrapped | _Notice) -> Json:
         return Json(self._encoder.encode(message), "utf-8")
+
+
+class Filtered:
+    """Some of the publications, as another format presents them: these are encoded once for all.
+
+    Args:
+        base: the other format.
+        wants: whether a publication is one of them.
+    """
+
+    __slots__ = ("__weakref__", "base", "wants")
+
+    def __init__(self, base: Format, wants: Callable[[Publication], bool]) -> None:
+        self.base = base
+        self.wants = wants
+
+    def choose(self, items: list[T], publications: list[Publication]) -> list[T]:
+        """Those of the items that are made of publications that are wanted."""
+        wants = self.wants
+        return [item for item, one in zip(items, publications, strict=True) if wants(one)]
+
+    def present(self, publication: Publication) -> Payload:
+        """As the other format does."""
+        return self.base.present(publication)
+
+    def personal(self, payload: Payload) -> Payload:
+        """As the other format does."""
+        return self.base.personal(payload)
+
+    def joined(self, room: str, position: Position | None, recovered: bool | None) -> Payload | None:
+        """As the other format does."""
+        return self.base.joined(room, position, recovered)
+
+    def gap(self, room: str, position: Position) -> Payload | None:
+        """As the other format does."""
+        return self.base.gap(room, position)
 
 
 PLAIN: Format = _PlainFormat()

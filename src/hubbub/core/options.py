@@ -71,6 +71,9 @@ class RoomOptions:
     delta: Delta | None = None
     """Whether clients may ask for publications as deltas. Needs `history`."""
 
+    allow_tags_filter: bool = False
+    """Whether a client may ask for only those publications whose tags fit a filter."""
+
     allow_subscribe: Allow = Allow.TOKEN
     """Who may join."""
 
@@ -105,6 +108,7 @@ class RoomSettings(TypedDict, total=False):
     force_positioning: bool
     cache: bool
     delta: Delta | None
+    allow_tags_filter: bool
     allow_subscribe: Allow
     allow_publish: Allow
     allow_history: Allow

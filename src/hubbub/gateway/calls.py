@@ -199,6 +199,8 @@ class Calls:
         recoverable = keeps and (options.force_recovery or call.recoverable or call.since is not None)
         positioned = recoverable or (keeps and (options.force_positioning or call.positioned))
         delta = options.delta is not None and options.overflow is Overflow.DISCONNECT
+        if call.tags_filter is not None and not options.allow_tags_filter:
+            raise CommandFailed(ErrorCode.BAD_REQUEST)
         since = call.since if recoverable else None
         if since is not None and options.cache:
             since = await self._before_newest(room)

@@ -275,7 +275,7 @@ class Client(Driver):
         live, pushes, gap = catch_up(self.codec, live, held, self._parts.following.position(room))
         if pushes:
             self.write(to_frame(self.codec, pushes))
-        format = self._service.formats(self.codec).of(room, live.delta, live.position)
+        format = self._service.formats(self.codec).of(room, live.delta, live.position, live.tags_filter)
         self._grants[room] = grant
         try:
             info = bytes(self.info_in(room).chan_info) or b"null"

@@ -13,8 +13,10 @@ from weakref import WeakValueDictionary
 
 from hubbub.centrifuge.actions import DeltaState
 from hubbub.centrifuge.codec import Codec
+from hubbub.centrifuge.requests import FilterNode
 from hubbub.centrifuge.results import MessagePush, Push, Reply
-from hubbub.core.formats import Format
+from hubbub.centrifuge.tag_filters import compile_filter
+from hubbub.core.formats import Filtered, Format
 from hubbub.core.messages import Payload, Publication
 from hubbub.core.positions import Position
 
@@ -91,7 +93,7 @@ class Formats:
         reformat: changes the format of members.
     """
 
-    __slots__ = ("_codec", "_deltas", "_reformat", "_whole", "messages")
+    __slots__ = ("_codec", "_deltas", "_filters", "_reformat", "_whole", "messages")
 
     def __init__(self, codec: Codec, reformat: Reformat) -> None:
         self._codec = codec
@@ -100,15 +102,25 @@ class Formats:
         self.messages = MessageFormat(codec)
         # Kept alive by the rooms' members.
         self._deltas: WeakValueDictionary[str, DeltaFormat] = WeakValueDictionary()
+        self._filters: WeakValueDictionary[FilterNode, Filtered] = WeakValueDictionary()
 
-    def of(self, room: str, delta: DeltaState, position: Position | None) -> Format:
+    def of(
+        self,
+        room: str,
+        delta: DeltaState,
+        position: Position | None,
+        tags_filter: FilterNode | None = None,
+    ) -> Format:
         """The format for somebody who enters a room now, when nothing is pending there.
 
         Args:
             room: its name.
             delta: what the client can be sent.
             position: of the last publication that it has.
+            tags_filter: which publications it wants; without deltas.
         """
+        if tags_filter is not None:
+            return self._filtered(tags_filter)
         if delta is DeltaState.NONE:
             return self._whole
         settled = self._deltas.get(room)
@@ -122,6 +134,15 @@ class Formats:
             newcomers.begun = partial(self._begun, room, settled, newcomers)
             settled.newcomers = newcomers
         return settled.newcomers
+
+    def _filtered(self, tags_filter: FilterNode) -> Format:
+        """One format for all members with the same filter, in whatever room."""
+        format = self._filters.get(tags_filter)
+        if format is None:
+            fits = compile_filter(tags_filter)
+            format = Filtered(self._whole, lambda publication: fits(publication.tags or {}))
+            self._filters[tags_filter] = format
+        return format
 
     def _begun(self, room: str, settled: DeltaFormat, newcomers: DeltaFormat) -> None:
         """The newcomers got their first publication: those who come next are others."""

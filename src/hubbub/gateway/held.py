@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from hubbub.centrifuge.actions import DeltaState, GoLive
 from hubbub.centrifuge.codec import Codec
+from hubbub.centrifuge.recovery import wanted
 from hubbub.core.messages import Publication
 from hubbub.core.positions import Position
 from hubbub.hub.following import Following
@@ -62,6 +63,6 @@ def catch_up(
         return live, b"", None
     whole = live.delta is DeltaState.NONE
     encode = codec.encode_publication if whole else codec.encode_full
-    pushes = codec.join([encode(live.channel, publication) for publication in held])
+    pushes = codec.join([encode(live.channel, publication) for publication in wanted(held, live.tags_filter)])
     delta = DeltaState.NONE if whole else DeltaState.READY
     return replace(live, position=now, delta=delta), pushes, None

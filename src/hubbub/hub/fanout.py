@@ -8,9 +8,10 @@ import asyncio
 from typing import Any
 
 from hubbub.connection import Connection
-from hubbub.core.formats import Format
+from hubbub.core.formats import Filtered, Format
 from hubbub.core.messages import Payload, Publication
-from hubbub.core.rooms import Room, Rooms
+from hubbub.core.outbox import Outgoing
+from hubbub.core.rooms import Group, Room, Rooms
 from hubbub.core.stats import Stats
 
 TICK_BYTES = 262_144
@@ -73,19 +74,20 @@ class Fanout:
             return
         room.pending = []
         room.published += len(publications)
-        overflow = room.options.overflow
         unfinished: list[tuple[Connection, Any, int]] = []
         presented: dict[Format, list[Payload]] = {}
+        encoded: dict[Group, list[Outgoing[Any]]] = {}
         for group, members in list(room.groups.items()):
             format, codec = group
-            payloads = presented.get(format)
-            if payloads is None:
-                payloads = presented[format] = [format.present(one) for one in publications]
-            encode = codec.encode
-            items = [
-                encode(payload, room=room.name, key=one.key, overflow=overflow)
-                for payload, one in zip(payloads, publications, strict=True)
-            ]
+            filter = format if type(format) is Filtered else None
+            whole = group if filter is None else (filter.base, codec)
+            items = encoded.get(whole)
+            if items is None:
+                items = encoded[whole] = _encode(room, whole, publications, presented)
+            if filter is not None:
+                items = filter.choose(items, publications)
+                if not items:
+                    continue
             batch = codec.join(items)
             size = sum([item.size for item in items])
             room.written(group, len(members), len(items), size)
@@ -99,3 +101,20 @@ class Fanout:
         # Only now: a member that cannot take everything moves to another group, which would be written again.
         for member, batch, written in unfinished:
             member.write_rest(batch, written)
+
+
+def _encode(
+    room: Room[Connection],
+    group: Group,
+    publications: list[Publication],
+    presented: dict[Format, list[Payload]],
+) -> list[Outgoing[Any]]:
+    format, codec = group
+    payloads = presented.get(format)
+    if payloads is None:
+        payloads = presented[format] = [format.present(one) for one in publications]
+    encode, overflow = codec.encode, room.options.overflow
+    return [
+        encode(payload, room=room.name, key=one.key, overflow=overflow)
+        for payload, one in zip(payloads, publications, strict=True)
+    ]

@@ -45,6 +45,7 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     force_positioning: bool = False
     cache: bool = False
     delta: Delta | None = None
+    allow_tags_filter: bool = False
     overflow: Overflow = Overflow.DISCONNECT
     allow_subscribe: Allow = Allow.TOKEN
     allow_publish: Allow = Allow.NOBODY
@@ -73,6 +74,7 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "force_recovery": self.force_recovery,
             "force_positioning": self.force_positioning,
             "cache": self.cache,
+            "allow_tags_filter": self.allow_tags_filter,
             "delta": self.delta,
             "allow_subscribe": self.allow_subscribe,
             "allow_publish": self.allow_publish,
