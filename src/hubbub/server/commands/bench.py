@@ -27,7 +27,7 @@ OTHER_FILES: Final = 100
 """Open files of this process that are no clients."""
 
 
-@click.command()
+@click.command(short_help="Load it, and show how it bears that.")
 @click.option(
     "--protocol",
     type=click.Choice(["plain", "centrifuge"]),

@@ -9,6 +9,7 @@ import click
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.server.checks import Finding, Level, check_configuration, check_open_files, check_packages
+from hubbub.server.commands.headings import SettingsCommand
 from hubbub.server.commands.options import serving
 from hubbub.server.configuration import load
 from hubbub.server.own_secrets import with_kept_secrets
@@ -18,7 +19,7 @@ from hubbub.server.tables import ConfigurationProblems
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.ERROR: "red"}
 
 
-@click.command()
+@click.command(cls=SettingsCommand, short_help="Look for mistakes, and say what to mend.")
 @serving
 def check(file: Path | None, **options: object) -> None:
     """Look for mistakes in the configuration and around it.

@@ -7,7 +7,7 @@ import click
 from hubbub.server.commands.talking import Api, line_of, talking, with_api_key
 
 
-@click.command()
+@click.command(short_help="Show what a room remembers.")
 @click.argument("room")
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1), metavar="N", help="The newest so many."

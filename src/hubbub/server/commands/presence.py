@@ -7,7 +7,7 @@ import click
 from hubbub.server.commands.talking import Api, talking, with_api_key
 
 
-@click.command()
+@click.command(short_help="Show who is in a room.")
 @click.argument("room")
 @talking
 @with_api_key

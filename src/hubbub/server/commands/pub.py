@@ -9,7 +9,7 @@ import click
 from hubbub.server.commands.talking import Api, data_of, talking, with_api_key
 
 
-@click.command()
+@click.command(short_help="Publish into a room.")
 @click.argument("room")
 @click.argument("data")
 @click.option(

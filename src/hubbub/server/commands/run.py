@@ -10,7 +10,7 @@ from hubbub.server.settings import MAX_DRAIN, LogLevel
 from hubbub.uvicorn.runner import RunOptions
 
 
-@click.command()
+@click.command(short_help="Run an app of your own, like main:app.")
 @click.argument("app")
 @click.option("--host", default="127.0.0.1", show_default=True, envvar="HUBBUB_HOST", help="Address to bind.")
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import hubbub
+from hubbub.server.commands.headings import SettingsCommand
 from hubbub.server.commands.launch import launch
 from hubbub.server.commands.options import read_configuration, serving, told
 from hubbub.server.configuration import Configuration
@@ -28,7 +29,7 @@ PAGES = (
 """What can be opened, the setting that switches it, and the path."""
 
 
-@click.command()
+@click.command(cls=SettingsCommand, short_help="Start the ready server: chat, rooms, HTTP API.")
 @serving
 @click.option(
     "--print-config", is_flag=True, help="Print the effective configuration, without secrets, and end."

@@ -19,7 +19,7 @@ TTL: Final = 86_400.0
 """Seconds after which the listener is asked for a new token, and ends."""
 
 
-@click.command()
+@click.command(short_help="Listen to a room.")
 @click.argument("room")
 @click.option("--user", default="hubbub-cli", show_default=True, metavar="ID", help="Who listens.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many publications.")

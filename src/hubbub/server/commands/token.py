@@ -31,7 +31,7 @@ def _time(ctx: click.Context, param: click.Parameter, value: str) -> Seconds:
         raise click.BadParameter(str(error)) from error
 
 
-@click.command()
+@click.command(short_help="Make a token for a user, or look into one.")
 @click.argument("user", required=False)
 @click.option(
     "--ttl",
