@@ -16,6 +16,7 @@ from hubbub.core.errors import (
     LimitReached,
     MessageTooBig,
     OriginRefused,
+    Overloaded,
     Refused,
     SlowConsumer,
     Unauthorized,
@@ -29,6 +30,8 @@ from hubbub.core.messages import Publication
 from hubbub.core.options import Allow, Delta
 from hubbub.core.outbox import Overflow
 from hubbub.core.positions import Position
+from hubbub.core.protection import Protection
+from hubbub.core.rates import Rate
 from hubbub.core.users import User
 
 __version__ = "0.1.0"
@@ -58,8 +61,11 @@ __all__ = [
     "MessageTooBig",
     "OriginRefused",
     "Overflow",
+    "Overloaded",
     "Position",
+    "Protection",
     "Publication",
+    "Rate",
     "Refused",
     "RoomFigures",
     "SlowConsumer",

@@ -122,6 +122,8 @@ class Auth:
         except SocketRefused:
             stats.refuse(RefusalReason.ORIGIN)
             raise
+        if self._hub.running:
+            await self._hub.parts.reception.knock(websocket)
         try:
             user = await self._from_handshake(websocket)
             if user is None:
@@ -212,6 +214,13 @@ class Auth:
     async def _from_first_message(self, websocket: WebSocket) -> User:
         if Source.FIRST_MESSAGE not in self._sources:
             raise Unauthorized
+        if not self._hub.running:
+            return await self._hear(websocket)
+        async with self._hub.parts.reception.newcomer(websocket):
+            return await self._hear(websocket)
+
+    async def _hear(self, websocket: WebSocket) -> User:
+        """The user of the first message."""
         await sockets.accept(websocket)
         limits = self._hub.limits
         try:

@@ -84,7 +84,9 @@ def test_every_public_name_of_the_package_is_in_the_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [hubbub.Limits, hubbub.Heartbeat, hubbub.History, SocketLimits], ids=lambda kind: kind.__name__
+    "kind",
+    [hubbub.Limits, hubbub.Protection, hubbub.Heartbeat, hubbub.History, SocketLimits],
+    ids=lambda kind: kind.__name__,
 )
 def test_the_defaults_are_those_of_the_code(kind: type) -> None:
     assert dataclasses.is_dataclass(kind)

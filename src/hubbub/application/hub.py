@@ -14,6 +14,7 @@ from hubbub.core.errors import ConfigurationError
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
 from hubbub.core.options import RoomSettings
+from hubbub.core.protection import Protection
 from hubbub.gateway import Gateway, TokenVerifier
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Hub(hub.Hub):
         heartbeat: for connections that take part in it.
         origins: pages that may connect besides those of the same host and port: origins like
             ``"https://app.example.com"``, or ``"*"``.
+        protection: rates and caps for clients, users and addresses; None for none.
         tokens: checks the connection tokens of clients of the Centrifuge protocol.
         subscription_tokens: checks their subscription tokens; `tokens` unless given.
         anonymous: let such clients in without a token.
@@ -47,12 +49,13 @@ class Hub(hub.Hub):
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
         origins: Iterable[str] = (),
+        protection: Protection | None = None,
         tokens: TokenVerifier | None = None,
         subscription_tokens: TokenVerifier | None = None,
         anonymous: bool = False,
         personal_room: str | None = None,
     ) -> None:
-        super().__init__(broker, limits=limits, heartbeat=heartbeat, origins=origins)
+        super().__init__(broker, limits=limits, heartbeat=heartbeat, origins=origins, protection=protection)
         self._functions = Functions()
         self._handlers = AppHandlers(
             self,

@@ -87,6 +87,39 @@ async def tell(websocket: WebSocket, text: str) -> None:
             return
     except (WebSocketDisconnect, RuntimeError):
         pass
+    _silence(websocket)
+
+
+async def deny(websocket: WebSocket, why: str, retry_after: int = 1) -> None:
+    """Answer the handshake with 503, or with 403 on a server that knows no other answer.
+
+    A socket that was accepted already is told so. Nothing is sent on it afterwards but a close.
+
+    Args:
+        websocket: whose handshake.
+        why: a sentence for whoever looks.
+        retry_after: seconds after which another try makes sense.
+    """
+    if websocket.application_state is not WebSocketState.CONNECTING:
+        await tell(websocket, f'{{"type":"error","msg":"{why}"}}')
+        return
+    if websocket.client_state is WebSocketState.CONNECTING:
+        await websocket.receive()
+    if "websocket.http.response" not in websocket.scope.get("extensions", {}):
+        return  # whoever catches what is raised next closes it, which is a 403
+    body = why.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"%d" % retry_after),
+    ]
+    await websocket._send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
+    await websocket._send({"type": "websocket.http.response.body", "body": body})
+    _silence(websocket)
+
+
+def _silence(websocket: WebSocket) -> None:
+    """Let what is still sent by whoever closes the socket go nowhere."""
 
     async def nothing(event: Event) -> None:
         pass

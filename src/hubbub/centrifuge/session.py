@@ -138,6 +138,13 @@ class Session:
             self._receive(command, now)
         return self._dialogue.take()
 
+    def refuse(self, commands: Iterable[Command], reason: ErrorCode) -> list[Action]:
+        """Answer commands with an error and do nothing else about them."""
+        for command in commands:
+            if command.id:
+                self._dialogue.reply(Reply(command.id, error=reason.error))
+        return self._dialogue.take()
+
     def bad_request(self) -> list[Action]:
         """The client sent something that is no frame of commands (3501)."""
         return self.disconnect(DisconnectCode.BAD_REQUEST.disconnect)

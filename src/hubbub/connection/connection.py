@@ -15,6 +15,7 @@ from hubbub.core.endings import PLAIN_ENDINGS
 from hubbub.core.errors import CloseCode, Disconnected, HubbubError
 from hubbub.core.figures import ConnectionFigures
 from hubbub.core.formats import PLAIN, Format
+from hubbub.core.gate import Place
 from hubbub.core.heartbeat import Pulse
 from hubbub.core.messages import Payload, payload_bytes, to_payload
 from hubbub.core.outbox import Codec, Outgoing
@@ -44,11 +45,14 @@ class Connection(Incoming):
         "format",
         "heartbeat",
         "id",
+        "idle",
         "info",
         "look",
         "messages_in",
         "messages_out",
+        "meter",
         "opened_at",
+        "place",
         "pulse",
         "socket",
         "user",
@@ -77,6 +81,9 @@ class Connection(Incoming):
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
         self.look: Timer | None = None  # the next look of the hub's `Watch`
         self.expiry: Timer | None = None  # the end of the user's credentials; None where they do not end
+        self.idle: Timer | None = None  # the end of one that comes into no room; None for no such end
+        self.place: Place | None = None  # what it takes of the hub; None where that is not counted
+        self.meter: Place | None = None  # the same where each of its frames is a message
         self.opened_at = time.time()
         self.messages_in = self.bytes_in = 0
         self.messages_out = self.bytes_out = 0  # without what its rooms are yet to credit it with
@@ -263,6 +270,12 @@ class Connection(Incoming):
         else:
             self.end(CloseCode.SERVICE_RESTART, "publications were lost")
 
+    def settle(self) -> None:
+        """It has come into a room."""
+        if self.idle is not None:
+            self.idle.cancel()
+            self.idle = None
+
     # What the transport tells
 
     def received(self, payload: Payload) -> bool:
@@ -274,6 +287,8 @@ class Connection(Incoming):
         received = self._host.stats.received
         received.messages += 1
         received.bytes += size
+        if self.meter is not None and not self._host.within_rate(self):
+            return False
         return not (self.heartbeat and payload in PONGS)
 
     def regrouped(self) -> None:
@@ -290,7 +305,7 @@ class Connection(Incoming):
 
     def lost(self, cause: Disconnected) -> None:
         """The connection has ended. Its timers must not keep it in memory until they are due."""
-        for timer in (self.look, self.expiry):
+        for timer in (self.look, self.expiry, self.idle):
             if timer is not None:
                 timer.cancel()
         self._host.forget(self)

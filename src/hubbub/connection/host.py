@@ -54,6 +54,10 @@ class Host(Protocol[C]):
         """The names of the connection's rooms."""
         ...
 
+    def within_rate(self, member: C) -> bool:
+        """Whether the connection may say one more thing."""
+        ...
+
     def flush(self) -> None:
         """Write what was published in this tick."""
         ...

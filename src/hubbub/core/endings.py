@@ -25,6 +25,12 @@ class Endings:
     unwanted: Ending = (CloseCode.POLICY_VIOLATION, "disconnected")
     """Its user is disconnected."""
 
+    flooding: Ending = (CloseCode.POLICY_VIOLATION, "too many messages")
+    """It sends more than it may, and goes on."""
+
+    idle: Ending = (CloseCode.POLICY_VIOLATION, "in no room")
+    """It has never been in a room."""
+
     expired: Ending | None = (CloseCode.TOKEN_EXPIRED, "token expired")
     """Its user's credentials have ended; None where somebody else sees to that."""
 

@@ -15,6 +15,7 @@ Every error knows the close code that its cause deserves and whether a client ma
     │   ├── MessageTooBig
     │   ├── WrongMessageType
     │   └── InvalidMessage
+    ├── Overloaded                no place for one more client, for now
     ├── SlowConsumer              the client does not read fast enough
     └── BrokerError               the broker did not take the publication
         └── HistoryGone           the position is no longer (or not yet) in the history
@@ -123,6 +124,13 @@ class WrongMessageType(BadMessage):
 
 class InvalidMessage(BadMessage):
     """Text that is not the JSON it should be."""
+
+
+class Overloaded(HubbubError):
+    """There is no place for one more client, or it comes too often. `str(error)` is safe to show to it."""
+
+    code = CloseCode.TRY_AGAIN_LATER
+    retry = True
 
 
 class SlowConsumer(HubbubError):

@@ -11,6 +11,7 @@ from hubbub.core.errors import (
     InvalidRoomName,
     LimitReached,
     OriginRefused,
+    Overloaded,
     Refused,
     SlowConsumer,
     Unauthorized,
@@ -75,6 +76,7 @@ class RefusalReason(Enum):
 
 
 _REFUSALS: Final[tuple[tuple[type[HubbubError], RefusalReason], ...]] = (
+    (Overloaded, RefusalReason.CAPACITY),
     (OriginRefused, RefusalReason.ORIGIN),
     (Unauthorized, RefusalReason.TOKEN),
     (InvalidRoomName, RefusalReason.ROOM_NAME),

@@ -25,6 +25,7 @@ from hubbub.gateway.driver import Driver
 from hubbub.gateway.formats import to_frame
 from hubbub.gateway.handlers import NO_TOKEN, Grant, Identity, TokenMark
 from hubbub.gateway.held import Held, catch_up
+from hubbub.gateway.intake import recognise
 from hubbub.gateway.joins import Joins
 from hubbub.gateway.later import Maybe
 from hubbub.gateway.service import ENDINGS, Service
@@ -90,6 +91,7 @@ class Client(Driver):
         service.newcomers += 1
         connection.delegate = self
         connection.endings = ENDINGS
+        connection.meter = None  # its commands are counted, not its frames
         super().__init__(service, parts, connection, codec, terms, session)
 
     # What handlers see
@@ -110,6 +112,7 @@ class Client(Driver):
         if self.connection.closed:
             raise self.connection.transport.ended()
         parts = self._parts
+        recognise(self.connection.place, identity.user)
         self.identify(identity)
         self.app = app
         self._offers |= identity.rooms

@@ -12,11 +12,12 @@ from hubbub.centrifuge.errors import DisconnectCode
 from hubbub.centrifuge.session import Session
 from hubbub.centrifuge.terms import Terms
 from hubbub.connection import Connection
-from hubbub.core.errors import CloseCode, InvalidMessage
-from hubbub.core.messages import Payload, payload_bytes
+from hubbub.core.errors import CloseCode
+from hubbub.core.messages import Payload
 from hubbub.core.timers import Timer
 from hubbub.gateway.call_tasks import CallTasks
 from hubbub.gateway.formats import to_frame
+from hubbub.gateway.intake import is_too_large, take
 from hubbub.gateway.later import Maybe
 from hubbub.gateway.service import SERVER_ERROR, Service
 from hubbub.hub.parts import Parts
@@ -109,21 +110,14 @@ class Driver(ABC):
 
     def receive(self, frame: Payload) -> None:
         """Take one frame of the client's."""
-        session = self._session
-        most = session.frame_limit
-        if len(frame) > most // 4 and payload_bytes(frame) > most:
-            self.connection.end(CloseCode.MESSAGE_TOO_BIG, f"message over {most} bytes")
-            return
-        if not self._service.hub.running:
+        session, hub = self._session, self._service.hub
+        if is_too_large(session, frame):
+            self.connection.end(CloseCode.MESSAGE_TOO_BIG, f"message over {session.frame_limit} bytes")
+        elif not hub.running:
             self.carry_out(session.disconnect(DisconnectCode.SHUTDOWN.disconnect))
-            return
-        try:
-            commands = self.codec.decode_commands(frame)
-        except InvalidMessage as error:
-            self._service.hub.stats.refuse(error)
-            self.carry_out(session.bad_request())
-            return
-        self.carry_out(session.receive(commands, self._parts.clock.now()))
+        else:
+            now, place = self._parts.clock.now(), self.connection.place
+            self.carry_out(take(session, self.codec, frame, place, hub.stats, now))
 
     # Carrying out
 

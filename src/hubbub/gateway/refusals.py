@@ -14,6 +14,7 @@ _REASONS: Final[dict[int, RefusalReason]] = {
     ErrorCode.PERMISSION_DENIED: RefusalReason.PERMISSION,
     DisconnectCode.PERMISSION_DENIED: RefusalReason.PERMISSION,
     ErrorCode.LIMIT_EXCEEDED: RefusalReason.LIMIT,
+    DisconnectCode.CONNECTION_LIMIT: RefusalReason.LIMIT,
     ErrorCode.TOO_MANY_REQUESTS: RefusalReason.RATE,
     DisconnectCode.TOO_MANY_REQUESTS: RefusalReason.RATE,
     ErrorCode.BAD_REQUEST: RefusalReason.MESSAGE,

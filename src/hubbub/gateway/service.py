@@ -56,6 +56,8 @@ ENDINGS: Final = Endings(
     silent=_ending(DisconnectCode.NO_PONG),
     stopping=_ending(DisconnectCode.SHUTDOWN),
     unwanted=_ending(DisconnectCode.FORCE_NO_RECONNECT),
+    flooding=_ending(DisconnectCode.TOO_MANY_REQUESTS),
+    idle=_ending(DisconnectCode.FORCE_RECONNECT),  # it may be about to subscribe
     expired=None,  # the session gives the client time to bring new ones
 )
 """How the hub ends clients of the protocol."""
@@ -66,7 +68,8 @@ SERVER_ERROR: Final = _ending(DisconnectCode.SERVER_ERROR)
 _logger = logging.getLogger("hubbub")
 
 MOST_NEWCOMERS: Final = 1_000
-"""Clients of which it is not known yet who they are; more are refused (503) before the handshake."""
+"""Clients of which it is not known yet who they are, where `Protection` says nothing else; more are refused
+(503) before the handshake."""
 
 
 class Service:
@@ -91,6 +94,13 @@ class Service:
         self._audience: dict[str, dict[Listener, None]] = {}
         self._leaving = Background("handlers of leaving clients")
         hub.observers.add_moved(self._moved)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether of so many clients it is not known yet who they are that no more should be let in."""
+        protection = self.hub.protection
+        most = protection.unauthenticated if protection is not None else None
+        return self.newcomers >= (most or MOST_NEWCOMERS)
 
     def formats(self, codec: Codec) -> Formats:
         """The formats of an encoding."""

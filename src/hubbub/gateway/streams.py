@@ -1,6 +1,8 @@
 """The protocol without WebSockets: a response that does not end, and commands by requests to `/emulation`."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -22,7 +24,8 @@ from hubbub.centrifuge.json_codec import JSON_CODEC
 from hubbub.centrifuge.protobuf_codec import PROTOBUF_CODEC
 from hubbub.centrifuge.results import DisconnectPush, Push, Reply
 from hubbub.centrifuge.terms import Terms
-from hubbub.core.errors import CloseCode
+from hubbub.core.errors import CloseCode, Overloaded
+from hubbub.core.gate import Place
 from hubbub.core.messages import Payload
 from hubbub.core.stats import RefusalReason
 from hubbub.gateway.attending import attend
@@ -32,7 +35,7 @@ from hubbub.gateway.cross_origin import answer_headers
 from hubbub.gateway.everywhere import Everywhere
 from hubbub.gateway.formats import to_frame
 from hubbub.gateway.http_requests import Refusal, admit, read_body
-from hubbub.gateway.service import MOST_NEWCOMERS, Service
+from hubbub.gateway.service import Service
 
 BINARY: Final = "application/octet-stream"
 """The content type of protobuf."""
@@ -103,22 +106,48 @@ class StreamEndpoint:
         headers = answer_headers(scope, origins)
         encoding = self._encoding(request)
         try:
-            first = await self._first_frame(request, encoding)
-        except Refusal as error:
+            with self._placed(scope) as place:
+                first = await self._first_frame(request, encoding)
+                await send(_head(encoding, headers))
+                if encoding.prelude:
+                    await send({"type": "http.response.body", "body": encoding.prelude, "more_body": True})
+                await self._serve(scope, receive, send, encoding, first, place)
+        except Refusal as error:  # which comes before the head
             await error.response(headers)(scope, receive, send)
-            return
-        await send(_head(encoding, headers))
-        if encoding.prelude:
-            await send({"type": "http.response.body", "body": encoding.prelude, "more_body": True})
-        await self._serve(scope, receive, send, encoding, first)
+
+    @contextmanager
+    def _placed(self, scope: Scope) -> Iterator[Place | None]:
+        """A place for the client, given back at the end. Raises `Refusal` where there is none."""
+        service = self._service
+        if not service.hub.running:
+            raise Refusal(503, "The hub is not running", {"retry-after": "1"})
+        if service.crowded:
+            service.hub.stats.refuse(RefusalReason.CAPACITY)
+            raise Refusal(503, "Too many clients", {"retry-after": "1"})
+        try:
+            place = service.hub.parts.reception.place(scope)
+        except Overloaded as error:
+            raise Refusal(503, str(error), {"retry-after": "1"}) from None
+        try:
+            yield place
+        finally:
+            if place is not None:
+                place.leave()
 
     async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, encoding: Encoding, first: Payload
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        encoding: Encoding,
+        first: Payload,
+        place: Place | None,
     ) -> None:
         service, everywhere = self._service, self._everywhere
         parts = service.hub.parts
         farewell: Farewell = encoding.farewell
-        connection = parts.reception.adopt(partial(StreamTransport, receive, send, encoding.stream, farewell))
+        open = partial(StreamTransport, receive, send, encoding.stream, farewell)
+        connection = parts.reception.adopt(open, place)
         transport = connection.transport
         assert isinstance(transport, StreamTransport)
         session = secrets.token_urlsafe(24)
@@ -147,16 +176,10 @@ class StreamEndpoint:
 
     async def _first_frame(self, request: Request, encoding: Encoding) -> Payload:
         """The client's first frame, with the connect command. Raises `Refusal`."""
-        service = self._service
-        if not service.hub.running:
-            raise Refusal(503, "The hub is not running", {"retry-after": "1"})
-        if service.newcomers >= MOST_NEWCOMERS:
-            service.hub.stats.refuse(RefusalReason.CAPACITY)
-            raise Refusal(503, "Too many clients", {"retry-after": "1"})
         if request.method == "GET":
             frame = request.query_params.get(FIRST_COMMAND, "").encode()
         else:
-            limits = service.hub.limits
+            limits = self._service.hub.limits
             frame = await read_body(request, limits.message_bytes, limits.first_message_timeout)
         if not frame:
             raise Refusal(400, "No connect command")

@@ -3,10 +3,10 @@
 from typing import Final
 from urllib.parse import parse_qs
 
-from starlette.responses import Response
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from hubbub.asgi import sockets
 from hubbub.asgi.errors import SocketRefused
 from hubbub.asgi.events import Receive, Scope, Send
 from hubbub.centrifuge.codec import Codec
@@ -17,7 +17,7 @@ from hubbub.gateway.attending import attend
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.client import Client
 from hubbub.gateway.everywhere import Everywhere
-from hubbub.gateway.service import MOST_NEWCOMERS, Service
+from hubbub.gateway.service import Service
 
 SUBPROTOCOLS: Final[dict[str, Codec]] = {
     "centrifuge-protobuf": PROTOBUF_CODEC,
@@ -49,16 +49,17 @@ class WebSocketEndpoint:
             HubNotRunning: outside the hub's lifespan.
         """
         websocket = WebSocket(scope, receive, send)
-        if self._service.newcomers >= MOST_NEWCOMERS:
+        if self._service.crowded:
             self._service.hub.stats.refuse(RefusalReason.CAPACITY)
-            await _turn_away(websocket)
+            await sockets.deny(websocket, "Too many clients")
+            await websocket.close()  # where there is no other answer, the server answers 403
             return
         subprotocol, codec, native_pings = _choose(scope)
         parts = self._service.hub.parts
         try:
             connection = await parts.reception.admit(websocket, heartbeat=False, subprotocol=subprotocol)
-        except SocketRefused:  # the page's origin is not allowed
-            await websocket.close()  # before the handshake: the server answers 403
+        except SocketRefused:  # the page's origin is not allowed, or there is no place
+            await websocket.close()  # before the handshake: the server answers 403, unless it has answered
             return
         del websocket  # not kept for the length of the visit
         terms = self._service.native_terms if native_pings else self._service.terms
@@ -86,15 +87,6 @@ class Front:
         """Serve a client, or pass on."""
         mine = scope["type"] == "websocket" and scope["path"] == self._path
         await (self._endpoint if mine else self._app)(scope, receive, send)
-
-
-async def _turn_away(websocket: WebSocket) -> None:
-    """Answer 503, or 403 on a server that knows no other answer."""
-    await websocket.receive()
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(Response("Too many clients", 503, {"Retry-After": "1"}))
-    else:
-        await websocket.close()
 
 
 def _choose(scope: Scope) -> tuple[str | None, Codec, bool]:

@@ -8,7 +8,7 @@ from hubbub.core.errors import HubNotRunning
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
-from hubbub.core.stats import Stats, Tally
+from hubbub.core.stats import RefusalReason, Stats, Tally
 from hubbub.hub.clock import Clock
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.memberships import Memberships
@@ -16,6 +16,9 @@ from hubbub.hub.reception import Reception
 
 EVERYONE = "*"
 """The room of all connections. No room of a user's can have that name."""
+
+TOO_MANY_MESSAGES = '{"type":"error","msg":"Too many messages"}'
+"""What a client is told that sends more than it may."""
 
 _logger = logging.getLogger("hubbub")
 
@@ -130,6 +133,8 @@ class Connections:
 
     def forget(self, member: Connection) -> None:
         """The connection has ended, or is no longer ours: it leaves all rooms at once."""
+        if member.place is not None:
+            member.place.leave()
         if self._by_id.pop(member.id, None) is None:
             return
         if member.user is not None:
@@ -161,6 +166,19 @@ class Connections:
     def dropped(self, count: int) -> None:
         """So many publications were dropped by their room's policy."""
         self.stats.dropped += count
+
+    def within_rate(self, member: Connection) -> bool:
+        """Whether the connection may say one more thing. If not it is told so, and after some more closed."""
+        meter, now = member.meter, self.now()
+        if meter is None or meter.message(now):
+            return True
+        self.stats.refuse(RefusalReason.RATE)
+        if not member.closed:
+            member.deliver(TOO_MANY_MESSAGES)
+            if not meter.strike(now):
+                _logger.info("closing %s: too many messages", member.id)
+                member.end(*member.endings.flooding)
+        return False
 
     def _shut(self, member: Connection, ending: Ending) -> None:
         if self._reception is not None:

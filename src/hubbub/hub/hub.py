@@ -20,6 +20,7 @@ from hubbub.core.messages import Publication, to_payload
 from hubbub.core.options import RoomOptions, RoomPatterns, RoomSettings
 from hubbub.core.origins import Origins
 from hubbub.core.positions import Position
+from hubbub.core.protection import Protection
 from hubbub.core.publishers import check_publisher
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
@@ -48,6 +49,7 @@ class Hub(AllNodes):
         heartbeat: for connections that take part in it.
         origins: pages that may connect besides those of the same host and port: origins like
             ``"https://app.example.com"``, or ``"*"``.
+        protection: rates and caps for clients, users and addresses; None for none.
 
     Raises:
         ConfigurationError: if an argument cannot work.
@@ -60,10 +62,12 @@ class Hub(AllNodes):
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
         origins: Iterable[str] = (),
+        protection: Protection | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.heartbeat = heartbeat or Heartbeat()
         self.origins = Origins(origins)
+        self.protection = protection
         self.stats = Stats()
         self._broker = MeasuredBroker(
             broker_from_url(broker) if isinstance(broker, str) else broker, self.stats
@@ -111,6 +115,7 @@ class Hub(AllNodes):
             heartbeat=self.heartbeat,
             limits=self.limits,
             origins=self.origins,
+            protection=self.protection,
         )
         try:
             await self._life.begin(self.companions, self.parts)

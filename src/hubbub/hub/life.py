@@ -2,9 +2,11 @@
 
 from hubbub import redaction
 from hubbub.brokers import Broker
+from hubbub.core.gate import Gate
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
 from hubbub.core.origins import Origins
+from hubbub.core.protection import Protection
 from hubbub.hub.clock import Clock
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.connections import EVERYONE, Connections
@@ -31,6 +33,7 @@ class Life:
         heartbeat: for connections that take part in it.
         limits: for connections.
         origins: the pages that may connect.
+        protection: rates and caps; None for none.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Life:
         heartbeat: Heartbeat,
         limits: Limits,
         origins: Origins,
+        protection: Protection | None,
     ) -> None:
         self._broker = broker
         self._following = following
@@ -57,8 +61,9 @@ class Life:
         self._redactor = redaction.RedactTokens()
         self.clock = Clock()
         self.lag = LoopLag(self.clock)
+        gate = Gate(protection, limits.rooms_per_connection) if protection is not None else None
         watch = Watch(self.clock, heartbeat, limits, connections.dead, connections.slow)
-        self.reception = Reception(connections, self.clock, watch, limits, origins)
+        self.reception = Reception(connections, self.clock, watch, limits, origins, gate)
         self.cluster = Cluster(
             signals,
             connections,

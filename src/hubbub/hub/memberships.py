@@ -180,6 +180,7 @@ class Memberships:
     def _come(self, name: str, member: Connection, info: bytes = b"null") -> None:
         if self.presence is not None and self._options(name).presence:
             self.presence.came(name, member, info)
+        member.settle()
 
     def _went(self, name: str, member: Connection) -> None:
         self._following.unfollow(name)

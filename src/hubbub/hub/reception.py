@@ -1,9 +1,11 @@
 """Where a WebSocket becomes a connection of the hub's."""
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypedDict, Unpack
 from weakref import WeakKeyDictionary, ref
@@ -11,22 +13,32 @@ from weakref import WeakKeyDictionary, ref
 from starlette.websockets import WebSocket
 
 from hubbub.asgi import sockets
+from hubbub.asgi.addresses import client_address
 from hubbub.asgi.errors import SocketRefused
+from hubbub.asgi.events import Scope
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
 from hubbub.asgi.transport_contract import Transport
 from hubbub.connection import Connection, Host
+from hubbub.core.errors import LimitReached, Overloaded
 from hubbub.core.formats import ENVELOPE, PLAIN
+from hubbub.core.gate import Gate, Place
 from hubbub.core.limits import Limits
 from hubbub.core.origins import Origins
 from hubbub.core.stats import RefusalReason
 from hubbub.core.users import User
 from hubbub.hub.clock import Clock
+from hubbub.hub.open_files import room_for_connections
 from hubbub.hub.watch import Watch
+
+_logger = logging.getLogger("hubbub")
 
 LONGEST_WAIT = 86_400.0
 """Seconds until a token's end is looked at again: the wall clock may be set, and a laptop may sleep."""
 
+
+_KNOCKED = "hubbub.knocked"
+"""Where the scope of a handshake says that it was counted."""
 
 DISMISSAL = 2.0
 """Seconds that the last clients' close frames may take when the hub ends."""
@@ -64,18 +76,28 @@ class Reception:
         watch: looks after each connection.
         limits: for the connections' transports.
         origins: the pages that may connect.
+        gate: gives the places; None for as many as come.
     """
 
-    __slots__ = ("_clock", "_host", "_limits", "_origins", "_pump", "_sockets", "_watch")
+    __slots__ = ("_clock", "_gate", "_host", "_limits", "_origins", "_pump", "_sockets", "_watch")
 
     def __init__(
-        self, host: Host[Connection], clock: Clock, watch: Watch, limits: Limits, origins: Origins
+        self,
+        host: Host[Connection],
+        clock: Clock,
+        watch: Watch,
+        limits: Limits,
+        origins: Origins,
+        gate: Gate | None,
     ) -> None:
         self._host = host
         self._clock = clock
         self._watch = watch
         self._limits = limits
         self._origins = origins
+        self._gate = gate
+        if gate is not None:
+            gate.bound(room_for_connections())
         self._pump = Pump()
         self._sockets: WeakKeyDictionary[WebSocket, Connection] = WeakKeyDictionary()
 
@@ -84,30 +106,99 @@ class Reception:
         return member if isinstance(member, Connection) else self._sockets.get(member)
 
     async def admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
-        """Check the origin, complete the handshake and take the WebSocket over."""
+        """Check the origin, find a place, complete the handshake and take the WebSocket over."""
         try:
             sockets.check_origin(websocket, self._origins)
         except SocketRefused:
             self._host.stats.refuse(RefusalReason.ORIGIN)
             raise
-        await sockets.accept(websocket, arguments.get("subprotocol"), arguments.get("headers", ()))
+        user = arguments.get("user") or websocket.scope.get(sockets.USER)
+        place = await self._find_place(websocket, user)
+        try:
+            await sockets.accept(websocket, arguments.get("subprotocol"), arguments.get("headers", ()))
+        except BaseException:
+            if place is not None:
+                place.leave()
+            raise
         heartbeat = arguments.get("heartbeat")
         connection = Connection(
             self._host,
             secrets.token_urlsafe(16),
-            user=arguments.get("user") or websocket.scope.get(sockets.USER),
+            user=user,
             info=arguments.get("info"),
             heartbeat=sockets.wants_heartbeat(websocket) if heartbeat is None else heartbeat,
             format=ENVELOPE if arguments.get("envelope") else PLAIN,
         )
+        connection.place = connection.meter = place
         connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
         sockets.lead_through(websocket, connection)
         self._sockets[websocket] = connection
         return connection
 
-    def adopt(self, open: Callable[[Listener, Limits, Pump], Transport]) -> Connection:
+    def place(self, scope: Scope, user: User | None = None) -> Place | None:
+        """A place for the client of a handshake; None where the hub has no gate.
+
+        Raises:
+            Overloaded: if there is none, or its address comes too often.
+            LimitReached: if its user has too many.
+        """
+        if self._gate is None:
+            return None
+        address = client_address(scope)
+        if not scope.get(_KNOCKED):
+            self._knock(address)
+        try:
+            return self._gate.enter(address, user.id if user else None)
+        except (Overloaded, LimitReached) as error:
+            self._host.stats.refuse(error)
+            raise
+
+    async def knock(self, websocket: WebSocket) -> None:
+        """Count the handshake before anybody looks at what it brings. Raises `SocketRefused`."""
+        if self._gate is None or websocket.scope.get(_KNOCKED):
+            return
+        try:
+            self._knock(client_address(websocket.scope))
+        except Overloaded as error:
+            await sockets.deny(websocket, str(error))
+            raise SocketRefused(error) from error
+        websocket.scope[_KNOCKED] = True
+
+    @asynccontextmanager
+    async def newcomer(self, websocket: WebSocket) -> AsyncIterator[None]:
+        """Count a client while it is not known yet who it is. Raises `SocketRefused` for one too many."""
+        gate = self._gate
+        if gate is None:
+            yield
+            return
+        if not gate.has_room_for_newcomers:
+            self._host.stats.refuse(RefusalReason.CAPACITY)
+            await sockets.deny(websocket, "Too many clients")
+            raise SocketRefused(Overloaded("Too many clients"))
+        gate.newcomers += 1
+        try:
+            yield
+        finally:
+            gate.newcomers -= 1
+
+    def _knock(self, address: str | None) -> None:
+        if self._gate is not None and not self._gate.knock(address, self._clock.now()):
+            self._host.stats.refuse(RefusalReason.RATE)
+            raise Overloaded("Too many connections in a short time")
+
+    async def _find_place(self, websocket: WebSocket, user: User | None) -> Place | None:
+        try:
+            return self.place(websocket.scope, user)
+        except (Overloaded, LimitReached) as error:
+            await sockets.deny(websocket, str(error))
+            raise SocketRefused(error) from error
+
+    def adopt(
+        self, open: Callable[[Listener, Limits, Pump], Transport], place: Place | None = None
+    ) -> Connection:
         """A connection over another transport than a WebSocket, which `open` makes. Nothing is checked."""
         connection = Connection(self._host, secrets.token_urlsafe(16))
+        connection.place = connection.meter = place
         connection.transport = open(connection, self._limits, self._pump)
         return connection
 
@@ -115,6 +206,9 @@ class Reception:
         """Watch the connection until it is closed, and close it when its user's credentials end."""
         self._watch.start(connection)
         self._end_with_token(connection)
+        if self._gate is not None and self._gate.protection.idle_timeout is not None:
+            end = partial(self._end_idle, connection)
+            connection.idle = self._clock.after(self._gate.protection.idle_timeout, end)
 
     def forget_with(self, websocket: WebSocket, connection: Connection) -> None:
         """Forget the connection when the socket object ends: a handler that crashed calls no disconnect."""
@@ -135,6 +229,11 @@ class Reception:
         await asyncio.wait(finishing, timeout=DISMISSAL)
         for connection in connections:
             connection.transport.abort()
+
+    def _end_idle(self, connection: Connection) -> None:
+        if not connection.closed:
+            _logger.info("closing %s: it was never in a room", connection.id)
+            self.shut(connection, *connection.endings.idle)
 
     def _end_with_token(self, connection: Connection) -> None:
         expires_at = connection.user.expires_at if connection.user else None

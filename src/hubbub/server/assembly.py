@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from hubbub import Allow, Hub
+from hubbub import Allow, Hub, Protection, Rate
 from hubbub.gateway import TokenVerifier
 from hubbub.server.settings import RoomTable, Settings
 
@@ -22,10 +22,31 @@ def make_hub(settings: Settings) -> Hub:
         tokens=token_verifier(settings),
         anonymous=True,
         personal_room=settings.personal_room,
+        protection=protection(settings),
     )
     for pattern, table in settings.rooms.items():
         hub.room(pattern, **(table if settings.anonymous else _for_users(table)).arguments())
     return hub
+
+
+def protection(settings: Settings) -> Protection | None:
+    """The rates and caps of a server; None for a server without any."""
+    if not settings.protection:
+        return None
+    return Protection(
+        messages=_rate(settings.message_rate, settings.message_burst),
+        user_messages=_rate(settings.user_message_rate, settings.user_message_burst),
+        handshakes=_rate(settings.handshake_rate, settings.handshake_burst),
+        connections=settings.max_connections or None,
+        connections_per_user=settings.max_connections_per_user or None,
+        connections_per_address=settings.max_connections_per_address or None,
+        unauthenticated=settings.max_unauthenticated,
+        idle_timeout=settings.idle_timeout or None,
+    )
+
+
+def _rate(per_second: float, burst: int) -> Rate | None:
+    return Rate(per_second, burst) if per_second else None
 
 
 def _for_users(table: RoomTable) -> RoomTable:

@@ -162,6 +162,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ("RS256",)
     anonymous: Annotated[bool, Meta(description="Let clients in that show no token.")] = False
     personal_room: Annotated[str | None, Meta(description="Each user's own room, like user:{id}.")] = None
+    protection: Annotated[bool, Meta(description="The rates and caps below.")] = True
+    message_rate: Annotated[
+        float, Meta(description="Messages of one connection a second; 0 for any number.", ge=0)
+    ] = 20.0
+    message_burst: Annotated[int, Meta(description="So many of them at once.", ge=1)] = 40
+    user_message_rate: Annotated[
+        float, Meta(description="Messages of one user a second; 0 for any number.", ge=0)
+    ] = 50.0
+    user_message_burst: Annotated[int, Meta(description="So many of them at once.", ge=1)] = 100
+    handshake_rate: Annotated[
+        float, Meta(description="New connections of one address a second; 0 for any number.", ge=0)
+    ] = 10.0
+    handshake_burst: Annotated[int, Meta(description="So many of them at once.", ge=1)] = 50
+    max_connections: Annotated[
+        int, Meta(description="Connections of each process; 0 for any number.", ge=0)
+    ] = 10_000
+    max_connections_per_user: Annotated[
+        int, Meta(description="Connections of one user in each process; 0 for any number.", ge=0)
+    ] = 20
+    max_connections_per_address: Annotated[
+        int, Meta(description="Connections of one address in each process; 0 for any number.", ge=0)
+    ] = 200
+    max_unauthenticated: Annotated[
+        int, Meta(description="Connections in each process that have not said yet whose they are.", ge=1)
+    ] = 1_000
+    idle_timeout: Annotated[
+        float, Meta(description="Seconds until a connection in no room is closed; 0 for never.", ge=0)
+    ] = 60.0
     ssl_certfile: Annotated[Path | None, Meta(description="For https: and wss: the certificate, PEM.")] = None
     ssl_keyfile: Annotated[Path | None, Meta(description="For https: and wss: the key, PEM.")] = None
     rooms: Annotated[

@@ -1,5 +1,6 @@
 """What a load is put on: rooms behind a path of plain WebSockets, or rooms of the Centrifuge protocol."""
 
+from itertools import count
 from typing import Final
 
 from hubbub.server.commands.load_clients import CentrifugeSpeech, PlainSpeech, Speech
@@ -34,6 +35,7 @@ class CentrifugeTarget:
         self._room = room
         self._run = run
         self._configuration = configuration if configuration.settings.secret else None
+        self._users = count(1)
 
     def name(self, room: int) -> str:
         """The room's."""
@@ -48,5 +50,6 @@ class CentrifugeTarget:
         name, connecting = self.name(room), dict[str, object](name="hubbub bench")
         if self._configuration is None:
             return CentrifugeSpeech(name, connecting, None)
-        connecting["token"] = make_token(self._configuration, "bench", TOKEN_TTL)
-        return CentrifugeSpeech(name, connecting, make_token(self._configuration, "bench", TOKEN_TTL, name))
+        user = f"bench-{next(self._users)}"  # each its own: a server has limits for each user
+        connecting["token"] = make_token(self._configuration, user, TOKEN_TTL)
+        return CentrifugeSpeech(name, connecting, make_token(self._configuration, user, TOKEN_TTL, name))

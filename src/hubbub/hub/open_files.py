@@ -1,0 +1,16 @@
+"""How many connections a process has open files for."""
+
+from typing import Final
+
+RESERVED_FILES: Final = 200
+"""Files that are no client's: the listener, the broker, logs, databases of the application."""
+
+
+def room_for_connections() -> int | None:
+    """The process's limit of open files (``ulimit -n``) less the reserved ones; None where there is none."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if limit == resource.RLIM_INFINITY else max(1, limit - RESERVED_FILES)
