@@ -1,6 +1,6 @@
 """The server's application: its parts, each on the public port or on the operators'."""
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final, TypeAlias
 
 from fastapi import FastAPI
@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 import hubbub
 from hubbub import Hub
+from hubbub.gateway.api import ApiRoute
 from hubbub.server import pages
 from hubbub.server.assembly import make_hub
 from hubbub.server.chat import add_chat
@@ -103,4 +104,18 @@ class _DescribedApp(FastAPI):
             self.openapi_schema = get_openapi(
                 title=self.title, version=self.version, routes=list(routes.values())
             )
+            for route in self.routes:
+                if isinstance(route, ApiRoute):
+                    _add(self.openapi_schema, route.description)
         return self.openapi_schema
+
+
+def _add(document: dict[str, object], more: Mapping[str, Mapping[str, object]]) -> None:
+    for part, entries in more.items():
+        known = document.setdefault(part, {})
+        assert isinstance(known, dict)
+        for name, entry in entries.items():
+            if part == "components":
+                known.setdefault(name, {}).update(entry)
+            else:
+                known[name] = entry

@@ -1,8 +1,8 @@
 """The API over HTTP: who may ask, what is too much, and the status of the answer."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from hubbub.centrifuge.results import Result
 from hubbub.core.errors import InvalidMessage, OriginRefused
 from hubbub.core.stats import RefusalReason
+from hubbub.gateway.api.description import describe
 from hubbub.gateway.api.keys import ApiKeys
 from hubbub.gateway.api.methods import MAX_COMMANDS, Methods, check_body
 from hubbub.gateway.api.results import ApiError
@@ -49,6 +50,25 @@ class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 _commands: Final = msgspec.json.Decoder(_Command)
 
 
+class ApiRoute(Route):
+    """The route of all methods, with what OpenAPI can say of them.
+
+    Args:
+        path: with the parameter ``method``.
+        endpoint: answers.
+        description: `paths` and `components` of an OpenAPI document.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        description: Mapping[str, Any],
+    ) -> None:
+        super().__init__(path, endpoint, methods=["POST"])
+        self.description = description
+
+
 class ApiEndpoint:
     """The routes of the API.
 
@@ -69,7 +89,7 @@ class ApiEndpoint:
         self._methods = methods
         self._keys = keys
         self.routes: list[BaseRoute] = [
-            Route(f"{path}/{{method}}", self._one, methods=["POST"]),
+            ApiRoute(f"{path}/{{method}}", self._one, describe(methods.items(), path)),
             Route(path, self._several, methods=["POST"]),
         ]
         """For ``Starlette(routes=…)``."""

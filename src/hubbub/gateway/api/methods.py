@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, ItemsView, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
@@ -35,6 +36,21 @@ _logger = logging.getLogger("hubbub")
 _batches: Final = msgspec.json.Decoder(requests.BatchRequest)
 
 
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One of them."""
+
+    request: type[Request]
+    result: type[Result]
+    call: Callable[[bytes], Awaitable[Result]]
+    """Carries out a request in JSON. Raises `msgspec.DecodeError` if it is not of the request's shape."""
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a line."""
+        return (self.request.__doc__ or "").partition("\n")[0]
+
+
 class Methods:
     """Carries out requests.
 
@@ -51,7 +67,7 @@ class Methods:
         publishing = Publishing(hub, known, self.attempt)
         channels = Channels(hub, everywhere, known, version)
         users = Users(everywhere, known, hub.limits)
-        self._table: dict[str, Callable[[bytes], Awaitable[Result]]] = {
+        self._table: dict[str, Method] = {
             "publish": _method(requests.PublishRequest, publishing.publish),
             "broadcast": _method(requests.BroadcastRequest, publishing.broadcast),
             "subscribe": _method(requests.SubscribeRequest, users.subscribe),
@@ -76,6 +92,10 @@ class Methods:
     def __contains__(self, method: str) -> bool:
         return method in self._table
 
+    def items(self) -> ItemsView[str, Method]:
+        """All by their names."""
+        return self._table.items()
+
     async def call(self, method: str, body: bytes) -> Response:
         """Carry out one request.
 
@@ -84,7 +104,7 @@ class Methods:
             InvalidMessage: if it is nested too deeply.
             KeyError: if there is no such method.
         """
-        return await self.attempt(self._table[method](body))
+        return await self.attempt(self._table[method].call(body))
 
     async def batch(self, body: bytes) -> list[Reply]:
         """Carry out several, one after the other unless they are ``parallel``. Raises like `call`.
@@ -124,13 +144,13 @@ class Methods:
             return Response(error=_explain(error))
 
 
-def _method(kind: type[R], perform: Callable[[R], Awaitable[Result]]) -> Callable[[bytes], Awaitable[Result]]:
+def _method(kind: type[R], perform: Callable[[R], Awaitable[Result]]) -> Method:
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
 
     async def call(body: bytes) -> Result:
         return await perform(decoder.decode(body))
 
-    return call
+    return Method(kind, get_type_hints(perform)["return"], call)
 
 
 def _explain(error: Exception) -> ApiError:
