@@ -1,4 +1,4 @@
-"""Schemathesis takes the server at its word: what the OpenAPI document promises holds for whatever is sent."""
+"""Schemathesis takes the server at its word: what the OpenAPI document says holds for whatever is sent."""
 
 import secrets
 from collections.abc import Iterator
