@@ -126,6 +126,30 @@ def test_the_start_tells_where_the_docs_are(two: TwoPorts) -> None:
     assert f"API docs  {two.operator}/docs" in two.server.log()
 
 
+def test_docs_and_metrics_are_not_there_for_visitors_of_a_proxy_beside_the_server(
+    served: ServerProcess,
+) -> None:
+    visitor = {"X-Forwarded-For": "203.0.113.7"}
+    for path in ("/docs", "/openapi.json", "/metrics"):
+        assert status(served.origin + path) == 200, path
+        assert status(served.origin + path, headers=visitor) == 404, path
+    assert status(served.origin + "/chat", headers=visitor) == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "local"),
+    [
+        (Settings(), True),
+        (Settings(docs=True, metrics=True), False),
+        (Settings(operator_port=9), False),
+        (Settings(metrics_key=(KEY,), docs=True), False),
+    ],
+)
+def test_who_is_shown_docs_and_metrics_on_this_machine(settings: Settings, local: bool) -> None:
+    found = exposures(settings)
+    assert {found[name].local for name in ("docs", "metrics")} == {local}
+
+
 @pytest.mark.parametrize(
     ("settings", "shown"),
     [

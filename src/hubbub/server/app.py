@@ -15,6 +15,7 @@ from hubbub.server.assembly import make_hub
 from hubbub.server.chat import add_chat
 from hubbub.server.exposure import Place, exposures
 from hubbub.server.health import health_router
+from hubbub.server.local_only import make_local
 from hubbub.server.metrics import metrics_part
 from hubbub.server.plain_chat import chat_router
 from hubbub.server.plain_rooms import plain_room_router
@@ -77,10 +78,14 @@ def _app(
 ) -> "_DescribedApp":
     """An app with the parts of that name, and with what every app has."""
     app = _DescribedApp("docs" in parts, described_too)
+    routes = {"docs": [*app.router.routes]}
+    routes |= {name: [*part(hub, settings)] for name, part in PARTS.items() if name in parts}
+    for name, exposure in exposures(settings).items():
+        if exposure.local:
+            make_local(routes.get(name, []))
     app.router.routes.extend(health_router(hub).routes)
-    for name, part in PARTS.items():
-        if name in parts:
-            app.router.routes.extend(part(hub, settings))
+    for name in PARTS:
+        app.router.routes.extend(routes.get(name, []))
     return app
 
 

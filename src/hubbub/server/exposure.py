@@ -24,6 +24,9 @@ class Exposure:
     why: str = ""
     """Of a part that is off though nobody said so: what would switch it on."""
 
+    local: bool = False
+    """It answers clients of this machine alone. A proxy beside the server may speak for others."""
+
 
 OPEN_PARTS: Final = ("chat", "plain_rooms")
 """Parts for everybody, by the setting that switches them off."""
@@ -55,10 +58,11 @@ def _for_operators(settings: Settings, name: str) -> Exposure:
     address = operator_address(settings)
     if switch is False:
         return Exposure(Place.NOWHERE)
-    if switch is None and not is_loopback(address):
-        key = KEYS.get(name)
+    key = KEYS.get(name)
+    guarded = name == "api" or switch is True or (key is not None and bool(getattr(settings, key)))
+    if not guarded and not is_loopback(address):
         if key is None:
             return Exposure(Place.NOWHERE, f"others can reach {address}: {name} = true shows it all the same")
-        if not getattr(settings, key):
-            return Exposure(Place.NOWHERE, f"others can reach {address}: it takes {key}, or operator_port")
-    return Exposure(Place.PUBLIC if settings.operator_port is None else Place.OPERATOR)
+        return Exposure(Place.NOWHERE, f"others can reach {address}: it takes {key}, or operator_port")
+    place = Place.PUBLIC if settings.operator_port is None else Place.OPERATOR
+    return Exposure(place, local=not guarded and place is Place.PUBLIC)

@@ -6,6 +6,7 @@ from hubbub.server.checks.broker import check_broker
 from hubbub.server.checks.exposure import (
     check_exposure,
     check_origins,
+    check_protection,
     check_proxy,
     check_rooms,
     check_secrets,
@@ -29,6 +30,7 @@ _CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     check_tls,
     check_proxy,
     check_exposure,
+    check_protection,
     check_rooms,
     check_workers,
     check_data_folder,

@@ -140,6 +140,18 @@ def _open_to_others(configuration: Configuration, found: Mapping[str, Exposure])
         yield warn("docs", "whoever reaches the server reads them", f"docs = false ({place})")
 
 
+def check_protection(configuration: Configuration) -> Iterator[Finding]:
+    """Whether one client can take what all share."""
+    settings = configuration.settings
+    place = configuration.place("protection")
+    if settings.protection:
+        yield ok("protection", f"{settings.max_connections or 'any number of'} connections, with rates")
+    elif settings.local:
+        yield ok("protection", "off")
+    else:
+        yield warn("protection", "off: one client can take what all share", f"protection = true ({place})")
+
+
 def check_rooms(configuration: Configuration) -> Iterator[Finding]:
     """Rooms in which everybody may speak."""
     settings = configuration.settings

@@ -9,15 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from hubbub.hub.open_files import RESERVED_FILES
 from hubbub.server.checks.findings import Finding, error, ok, warn
 from hubbub.server.configuration import Configuration
 from hubbub.server.settings import Settings
 
 UVICORN: Final = (0, 53)
 """The first release whose WebSockets wait for a slow reader; 0.50 to 0.52 fill the memory."""
-
-RESERVED_FILES: Final = 200
-"""Files that are no client's: the listener, the broker, logs, databases of the application."""
 
 FEW_FILES: Final = 1_024
 MANY_FILES: Final = 10_000 + RESERVED_FILES

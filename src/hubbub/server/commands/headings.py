@@ -20,6 +20,11 @@ SETTINGS: Final[Mapping[str, Sequence[str]]] = {
         *("token_audience", "token_issuer", "jwks", "jwks_algorithms", "personal_room"),
     ),
     "What it offers": ("chat", "plain_rooms", "api", "docs", "metrics", "admin"),
+    "What one client may take": (
+        *("protection", "message_rate", "message_burst", "user_message_rate", "user_message_burst"),
+        *("handshake_rate", "handshake_burst", "max_connections", "max_connections_per_user"),
+        *("max_connections_per_address", "max_unauthenticated", "idle_timeout"),
+    ),
 }
 """The settings under each heading. One that is under none is among the others."""
 
