@@ -60,3 +60,9 @@ def header(scope: Scope, name: bytes) -> str | None:
             text: str = value.decode("latin-1")
             return text
     return None
+
+
+def peer_host(scope: Scope) -> str:
+    """Where the client comes from, as far as the server believes; empty where it does not know."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

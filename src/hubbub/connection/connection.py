@@ -37,6 +37,7 @@ class Connection(Incoming):
         "__weakref__",
         "_host",
         "_transport",
+        "address",
         "bytes_in",
         "bytes_out",
         "delegate",
@@ -75,6 +76,7 @@ class Connection(Incoming):
         self.info = info
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
         self.format = format  # what publications look like to it
+        self.address = ""  # where the client comes from; empty where the server does not know
         self.endings = PLAIN_ENDINGS  # what it is told when the hub ends it
         self.delegate: Delegate | None = None  # of another protocol's client
         self.pulse = Pulse(host.now(), host.heartbeat.interval)

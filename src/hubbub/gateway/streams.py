@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from hubbub.asgi.events import Receive, Scope, Send
+from hubbub.asgi.events import Receive, Scope, Send, peer_host
 from hubbub.asgi.stream_transport import (
     BYTE_STREAM,
     EVENT_STREAM,
@@ -148,6 +148,7 @@ class StreamEndpoint:
         farewell: Farewell = encoding.farewell
         open = partial(StreamTransport, receive, send, encoding.stream, farewell)
         connection = parts.reception.adopt(open, place)
+        connection.address = peer_host(scope)
         transport = connection.transport
         assert isinstance(transport, StreamTransport)
         session = secrets.token_urlsafe(24)

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 from hubbub.asgi import sockets
 from hubbub.asgi.addresses import client_address
 from hubbub.asgi.errors import SocketRefused
-from hubbub.asgi.events import Scope
+from hubbub.asgi.events import Scope, peer_host
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
 from hubbub.asgi.transport_contract import Transport
@@ -130,6 +130,7 @@ class Reception:
             format=ENVELOPE if arguments.get("envelope") else PLAIN,
         )
         connection.place = connection.meter = place
+        connection.address = peer_host(websocket.scope)
         connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
         sockets.lead_through(websocket, connection)
         self._sockets[websocket] = connection
