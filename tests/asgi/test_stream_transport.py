@@ -34,7 +34,12 @@ class Server:
         self.open.set()
         self.told: list[object] = []
         limits = limits or Limits()
-        self.transport = StreamTransport(self.events.get, self.send, codec, farewell, self, limits, Pump())
+        self.transport = StreamTransport(
+            self.events.get, self.send, codec, farewell, self.cut, self, limits, Pump()
+        )
+
+    def cut(self) -> None:
+        self.told.append("cut")
 
     async def send(self, event: Event) -> None:
         await self.open.wait()
@@ -165,7 +170,26 @@ async def test_a_server_that_fails_to_receive_ends_the_connection() -> None:
     async def broken() -> Event:
         raise OSError("broken")
 
-    transport = StreamTransport(broken, server.send, LINE_STREAM, lambda *_: "", server, Limits(), Pump())
+    transport = StreamTransport(
+        broken, server.send, LINE_STREAM, lambda *_: "", None, server, Limits(), Pump()
+    )
     await eventually(lambda: server.told == [1006])
     assert transport.closed is not None
     server.transport.abort()
+
+
+async def test_only_who_does_not_take_what_was_sent_is_cut_off() -> None:
+    async with serving() as server:
+        server.write("a")
+        await turns()
+        server.transport.close(1000)
+        await server.transport.finish()
+        assert "cut" not in server.told
+    async with serving(limits=Limits(close_timeout=0.01)) as server:
+        server.open.clear()
+        server.write("a")
+        await turns()
+        server.transport.close(1000)
+        await server.transport.finish()
+        assert server.told.count("cut") == 1
+        server.open.set()

@@ -20,7 +20,11 @@ KEEP = History(size=100, ttl=60.0)
 
 hub = Hub(
     os.environ["API_BROKER"],
-    limits=Limits(outbox_bytes=262_144, first_message_timeout=float(os.environ.get("FIRST_MESSAGE", "10"))),
+    limits=Limits(
+        outbox_bytes=262_144,
+        first_message_timeout=float(os.environ.get("FIRST_MESSAGE", "10")),
+        close_timeout=float(os.environ.get("CLOSE", "5")),
+    ),
     heartbeat=Heartbeat(float(os.environ.get("PING", "25")), float(os.environ.get("PONG", "10"))),
     origins=["https://friend.example", *os.environ.get("ORIGINS", "").split()],
 )

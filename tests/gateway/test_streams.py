@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import select
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cent
@@ -197,24 +200,48 @@ async def test_a_client_that_has_gone_has_left_its_rooms(api_server: Server) -> 
 
 
 async def test_a_slow_reader_is_given_up_and_nobody_waits_for_it(api_server: Server) -> None:
-    chat = room("open")
-    backend = api(api_server)
+    with stalled_reader(api_server, chat := room("open")):
+        await publish_until_given_up(api_server, chat)
+
+
+async def test_the_connection_of_a_slow_reader_ends_with_it(start_node: StartNode) -> None:
+    command = ("env", "-C", "tests/gateway", *HUBBUB, "run", "api_app:app", "--drain", "0")
+    with (
+        start_node("memory://", {"CLOSE": "0.2"}, command=command) as server,
+        stalled_reader(server, chat := room("open")) as stalled,
+    ):
+        await publish_until_given_up(server, chat)
+        reset = select.poll()
+        reset.register(stalled, 0)  # errors alone, without reading
+        await eventually(lambda: reset.poll(0))
+        assert "without completing response" not in server.log()
+
+
+@contextmanager
+def stalled_reader(server: Server, chat: str) -> Iterator[socket.socket]:
+    """A client in a room that reads nothing."""
     subscribe = json.dumps({"id": 2, "subscribe": {"channel": chat}})
     body = f"{CONNECT}\n{subscribe}".encode()
     with socket.socket() as stalled:
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        stalled.connect(("127.0.0.1", api_server.port))
+        stalled.connect(("127.0.0.1", server.port))
         head = f"POST /connection/http_stream HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         stalled.sendall(head.encode() + body)
-        async with stream(api_server, "sse") as quick:
-            await quick.ask("subscribe", channel=chat)
-            await eventually(lambda: backend.channels(cent.ChannelsRequest()).channels[chat].num_clients == 2)
-            sent = 0
-            while backend.channels(cent.ChannelsRequest(pattern=chat)).channels[chat].num_clients == 2:
-                backend.publish(cent.PublishRequest(channel=chat, data="x" * 100_000))
-                assert len((await quick.push("pub"))["data"]) == 100_000
-                sent += 1
-                assert sent < 200, "it was never given up"
+        yield stalled
+
+
+async def publish_until_given_up(server: Server, chat: str) -> None:
+    """Publish in a room until only one who reads is in it, who gets everything."""
+    backend = api(server)
+    async with stream(server, "sse") as quick:
+        await quick.ask("subscribe", channel=chat)
+        await eventually(lambda: backend.channels(cent.ChannelsRequest()).channels[chat].num_clients == 2)
+        sent = 0
+        while backend.channels(cent.ChannelsRequest(pattern=chat)).channels[chat].num_clients == 2:
+            backend.publish(cent.PublishRequest(channel=chat, data="x" * 100_000))
+            assert len((await quick.push("pub"))["data"]) == 100_000
+            sent += 1
+            assert sent < 200, "it was never given up"
 
 
 async def test_a_client_that_does_not_answer_pings_is_sent_away(start_node: StartNode) -> None:

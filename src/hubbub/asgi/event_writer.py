@@ -75,6 +75,11 @@ class EventWriter:
         """Most bytes that have ever waited here."""
         return self._outbox.most
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether something waits, here or with the server."""
+        return self.busy_since is not None or bool(self._outbox)
+
     def write(self, items: Iterable[Outgoing[Event]]) -> None:
         """Queue items without waiting. A client whose outbox is full is reported as slow."""
         if self._closing or self._lost:
@@ -128,7 +133,7 @@ class EventWriter:
         """Wait until everything is with the server, so many seconds at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._outbox or self.busy_since is not None:
+                while self.unfinished:
                     self._emptied = self._emptied or asyncio.Event()
                     await self._emptied.wait()
 

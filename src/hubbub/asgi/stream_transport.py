@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from hubbub.asgi.errors import SocketDisconnected
 from hubbub.asgi.event_writer import EventWriter
-from hubbub.asgi.events import Event, EventCodec, Receive, Send
+from hubbub.asgi.events import Event, EventCodec, Receive, Scope, Send
 from hubbub.asgi.interrupt import Waits
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
@@ -83,6 +83,18 @@ LINE_STREAM: Final = LineStreamCodec()
 BYTE_STREAM: Final = ByteStreamCodec()
 
 
+ABORT: Final = "hubbub.abort"
+
+
+def find_abort(scope: Scope) -> Callable[[], None] | None:
+    """The ASGI extension "hubbub.abort" of `hubbub.uvicorn:HttpProtocol`: ends the connection at once.
+
+    Without it a client that reads no more keeps the connection until TCP gives it up.
+    """
+    extension = (scope.get("extensions") or {}).get(ABORT)
+    return extension["abort"] if extension else None
+
+
 class StreamTransport:
     """A `Transport` over a response whose head has been sent, and whose request has been read.
 
@@ -91,6 +103,7 @@ class StreamTransport:
         send: the server's.
         codec: how messages stand in the body.
         farewell: makes the last message.
+        cut: ends the connection at once; None where the server cannot.
         listener: told what happens.
         limits: bounds of what waits, and for how long.
         pump: sends for all connections of the hub.
@@ -98,6 +111,7 @@ class StreamTransport:
 
     __slots__ = (
         "_arrived",
+        "_cut",
         "_farewell",
         "_inbox",
         "_limits",
@@ -116,6 +130,7 @@ class StreamTransport:
         send: Send,
         codec: StreamCodec,
         farewell: Farewell,
+        cut: Callable[[], None] | None,
         listener: Listener,
         limits: Limits,
         pump: Pump,
@@ -123,6 +138,7 @@ class StreamTransport:
         self._limits = limits
         self._listener = listener
         self._farewell = farewell
+        self._cut = cut
         self._waits = Waits()
         self.codec = codec  # how publications are written for this client
         self._writer = EventWriter(send, limits.outbox_bytes, self._waits, self, pump)
@@ -223,9 +239,12 @@ class StreamTransport:
         self.abort()
 
     def abort(self) -> None:
-        """Give up whatever has not been sent."""
+        """Give up whatever has not been sent; a client that does not take it loses its connection."""
+        stalled = self._writer.unfinished
         self._end(Disconnected())
         self._writer.abort()
+        if stalled and self._cut is not None:
+            self._cut()
 
     def ended(self) -> SocketDisconnected:
         """How it ended, as an exception to raise. A new one each time: each has its own traceback."""

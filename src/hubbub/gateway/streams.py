@@ -17,6 +17,7 @@ from hubbub.asgi.stream_transport import (
     Farewell,
     StreamCodec,
     StreamTransport,
+    find_abort,
 )
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.errors import Disconnect, DisconnectCode
@@ -146,7 +147,8 @@ class StreamEndpoint:
         service, everywhere = self._service, self._everywhere
         parts = service.hub.parts
         farewell: Farewell = encoding.farewell
-        open = partial(StreamTransport, receive, send, encoding.stream, farewell)
+        cut = find_abort(scope)
+        open = partial(StreamTransport, receive, send, encoding.stream, farewell, cut)
         connection = parts.reception.adopt(open, place)
         connection.address = peer_host(scope)
         transport = connection.transport

@@ -1,5 +1,8 @@
 """uvicorn's HTTP/1.1 protocol with limits on the request head: time, size and number of headers.
 
+And with an ASGI extension "hubbub.abort": ``scope["extensions"]["hubbub.abort"]["abort"]()`` ends the
+connection at once, with whatever the client has not taken yet. ASGI has no word for that.
+
 uvicorn itself waits for ever for the rest of a request; a client that sends none (or one byte a minute) keeps
 its connection.
 """
@@ -13,6 +16,7 @@ from uvicorn.server import ServerState
 
 from hubbub.uvicorn.deadlines import DeadlineQueue
 from hubbub.uvicorn.handshake import MAX_HEAD, MAX_HEADERS, MAX_LINE
+from hubbub.uvicorn.sockets import reset_when_closed
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
@@ -89,6 +93,8 @@ class LimitedHttpProtocol(_Base):
         self._in_head = True
         self._head_size = 0
         super().on_message_begin()
+        # For responses without an end, whose client reads no more: `asgi.stream_transport` uses it.
+        self.scope["extensions"] = {"hubbub.abort": {"abort": self.abort}}
 
     def on_headers_complete(self) -> None:
         """The head is complete: check it before the app sees the request. An error stops the parser."""
@@ -98,6 +104,17 @@ class LimitedHttpProtocol(_Base):
             self._too_large = True
             raise ValueError("request head too large")
         super().on_headers_complete()
+
+    def abort(self) -> None:
+        """End the connection at once.
+
+        With a reset: else the kernel would keep what it has for a client that does not read, and its socket.
+        """
+        if not self.transport.is_closing():
+            reset_when_closed(self.transport)
+        self.transport.abort()
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # the loop tells only later: the app may end before
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that the parser refused."""

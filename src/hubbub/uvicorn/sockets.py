@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from typing import Final
 
 Address = tuple[str, int | None] | None
@@ -29,6 +30,20 @@ def set_up_socket(transport: asyncio.Transport, stall_timeout: float) -> tuple[A
         client[:2] if isinstance(client, tuple) else None,
         server[:2] if isinstance(server, tuple) else (server, None) if isinstance(server, str) else None,
     )
+
+
+def reset_when_closed(transport: asyncio.Transport) -> None:
+    """Have the kernel throw away what the client has not taken, with a reset, when the socket is closed."""
+    given = transport.get_extra_info("socket")
+    if given is None:
+        return
+    borrowed = socket.SocketType(fileno=given.fileno())
+    try:
+        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:  # the client is gone already
+        pass
+    finally:
+        borrowed.detach()
 
 
 def port_of(listener: socket.socket) -> int:
