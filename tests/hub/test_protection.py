@@ -1,7 +1,7 @@
 """A hub with rates and caps, and one without."""
 
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
@@ -106,6 +106,19 @@ async def test_a_handshake_for_which_there_is_no_place_is_answered_with_503() ->
         await stack.aclose()
         async with connect(echo(hub)):
             pass
+
+
+async def test_a_server_that_knows_no_denial_responses_answers_403() -> None:
+    async with Hub(protection=Protection(connections=1)) as hub, connect(echo(hub)):
+        app = echo(hub)
+
+        async def without_extensions(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "extensions": {}}, receive, send)
+
+        with pytest.raises(HandshakeRejected) as refused:
+            async with connect(without_extensions):
+                pass
+        assert refused.value.status == 403
 
 
 async def test_a_place_is_free_again_however_the_client_went() -> None:

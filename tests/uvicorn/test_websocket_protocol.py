@@ -100,6 +100,29 @@ async def test_a_client_that_does_not_answer_a_close_is_dropped(
     await client.ended(5)
 
 
+@LOOPS
+async def test_a_client_that_goes_on_sending_after_a_close_is_dropped_long_before_the_deadline(
+    serve: Any, raw_client: Any, loop: str
+) -> None:
+    async def close(receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+    class PatientProtocol(WebSocketProtocol):
+        __slots__ = ()
+
+        limits = SocketLimits(close_timeout=600, closing_bytes=100_000)
+
+    server = serve(after_accept(close), ws=PatientProtocol, loop=loop)
+    client = await raw_client(server.port)
+    await client.upgrade()
+    await client.send(frame_of(0x81, b"first"))
+    assert await client.frame() == (0x88, b"\x03\xf0")
+    await client.send(frame_of(0x81, bytes(60_000)))
+    await client.send(frame_of(0x81, bytes(60_000)))
+    await client.ended(10)
+
+
 async def test_a_close_is_answered_by_a_client_that_never_sent_a_frame(serve: Any, raw_client: Any) -> None:
     closed = asyncio.Event()
 

@@ -41,6 +41,9 @@ class SocketLimits:
     early_bytes: int = 65_536
     """How much a client may send before the app accepts it."""
 
+    closing_bytes: int = 1_048_576
+    """How much a client may still send after a close frame of the server's, before it is dropped."""
+
     close_timeout: float = 10.0
     """Seconds until a connection that is closing is dropped."""
 

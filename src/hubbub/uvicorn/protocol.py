@@ -10,6 +10,7 @@ from hubbub.core.deflate import inflate_message
 from hubbub.core.errors import CloseCode
 from hubbub.core.frame_parser import FrameParser
 from hubbub.core.frames import Close, Event, Opcode, Ping, Pong, Violation, encode_frame
+from hubbub.core.last_frames import LastFrames
 from hubbub.uvicorn.application import ApplicationSide
 from hubbub.uvicorn.endpoint import Endpoint, SocketLimits
 from hubbub.uvicorn.handshake import MAX_HEAD, HandshakeError, parse_request
@@ -45,7 +46,7 @@ class WebSocketProtocol(ApplicationSide):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(Endpoint.of(config, server_state, app_state, self.limits))
-        self._parser: FrameParser | None = None  # None until the first frame
+        self._parser: FrameParser | LastFrames | None = None  # None until the first frame
         self._early = b""  # the request so far; after it, what came before the app accepted
         self._control_due = 0.0  # when the next control frame would be on time at the allowed rate
         self._http: asyncio.BaseProtocol | None = None  # uvicorn's HTTP protocol, until the request is read
@@ -123,6 +124,12 @@ class WebSocketProtocol(ApplicationSide):
         address = f"{client[0]}:{client[1]}" if client else ""
         line = redacted_path(path.decode("ascii", "backslashreplace"), query)
         self._endpoint.logger.info('%s - "WebSocket %s" %d', address, line, status)
+
+    def _start_close(self, code: int, reason: str) -> None:
+        """Close; a client that goes on sending is not heard for long."""
+        super()._start_close(code, reason)
+        if isinstance(self._parser, FrameParser):
+            self._parser = LastFrames(self._parser, self._endpoint.limits.closing_bytes)
 
     def _opened(self) -> None:
         if self._early:
