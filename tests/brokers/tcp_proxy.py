@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 
 class TcpProxy:
@@ -106,3 +107,69 @@ async def tcp_proxy(target: int) -> AsyncIterator[TcpProxy]:
         yield proxy
     finally:
         await proxy.stop()
+
+
+class ThreadedProxy:
+    """A proxy with an event loop of its own, in a thread: tests with loops of their own can share it."""
+
+    def __init__(self, target: int) -> None:
+        self._proxy = TcpProxy(target)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Where clients connect."""
+        return self._proxy.port
+
+    @property
+    def links(self) -> int:
+        """Links that are open now."""
+        return self._proxy.links
+
+    def cut(self, *, refuse: bool = False) -> None:
+        """Reset all links (RST), and new ones until it is healed if asked to."""
+        self._proxy.refuses = refuse
+        self._do(self._proxy.cut)
+
+    def swallow(self) -> None:
+        """Become a black hole."""
+        self._do(self._proxy.swallow)
+
+    def heal(self) -> None:
+        """Let everything through; what was swallowed comes now."""
+        self._proxy.refuses = False
+        self._do(self._proxy.flow)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._proxy.start(), self._loop).result(10)
+
+    def stop(self) -> None:
+        """Cut all links and stop listening."""
+        asyncio.run_coroutine_threadsafe(self._proxy.stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _do(self, what: Callable[[], None]) -> None:
+        done = threading.Event()
+
+        def do() -> None:
+            what()
+            done.set()
+
+        self._loop.call_soon_threadsafe(do)
+        assert done.wait(10), "the proxy does not answer"
+
+
+@contextmanager
+def threaded_proxy(target: int) -> Iterator[ThreadedProxy]:
+    """A proxy in front of a port, for several tests."""
+    proxy = ThreadedProxy(target)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()

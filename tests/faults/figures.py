@@ -14,3 +14,8 @@ Figures: TypeAlias = Callable[[str], None]
 def sized(small: int, full: int) -> int:
     """One of them, after ``HUBBUB_FAULTS``."""
     return full if FULL else small
+
+
+def in_time(seconds: float, promised: float) -> None:
+    """Fail at full size if it took longer than was promised; a small run shares its machine with others."""
+    assert not FULL or seconds < promised, f"took {seconds:.2f} s, promised were {promised} s"

@@ -7,13 +7,13 @@ import pytest
 from checker import check
 from cluster import Cluster
 from delivery_logs import ClientLog, Gap, Joined, Outcome
-from figures import Figures, sized
+from figures import Figures, in_time, sized
 from members import Member
 from mixed_crowd import AnyMember, Crowd, Kind, crowd
 from polling import eventually
 from publishers import Press, press
 
-pytestmark = pytest.mark.timeout(sized(60, 300))
+pytestmark = pytest.mark.timeout(sized(120, 300))
 
 LIVE = 5.0
 """Seconds after the broker's return within which everything must work again."""
@@ -34,7 +34,7 @@ async def live_again(publishers: Press, people: Crowd[AnyMember], back: float) -
 async def test_nothing_acknowledged_is_lost_when_the_broker_restarts_with_its_data(
     cluster: Cluster, figures: Figures, kinds: tuple[Kind, ...]
 ) -> None:
-    rooms, down = cluster.rooms(10), sized(1, 5)
+    rooms, down = cluster.rooms(sized(5, 10)), sized(1, 5)
     async with (
         crowd(cluster.ws, rooms, 5, kinds=kinds) as people,
         press(cluster.port, rooms, 20) as publishers,
@@ -57,9 +57,9 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_restarts_with_its_da
     slowest = f"{len(failed)} failed, the slowest after {publishers.slowest_failure:.2f} s"
     figures(f"{outage}; {slowest}; {verdict.figures}")
     verdict.prove()
-    assert live < LIVE
+    in_time(live, LIVE)
     assert failed, "publishes fail while the broker is away"
-    assert publishers.slowest_failure < FAILS
+    in_time(publishers.slowest_failure, FAILS)
     assert not [one for one in publishers.log if away < one.started and one.finished < back and one.places]
     assert (people.losses, verdict.gaps, verdict.unrecovered) == (0, 0, 0)
 
@@ -77,7 +77,7 @@ def told(log: ClientLog) -> list[str]:
 async def test_everybody_is_told_once_when_the_broker_comes_back_empty(
     cluster: Cluster, figures: Figures, kinds: tuple[Kind, ...]
 ) -> None:
-    rooms = cluster.rooms(10)
+    rooms = cluster.rooms(sized(5, 10))
     async with (
         crowd(cluster.ws, rooms, 5, kinds=kinds) as staying,
         crowd(cluster.ws, rooms, 5, "traveller", kinds=kinds) as leaving,
@@ -102,7 +102,7 @@ async def test_everybody_is_told_once_when_the_broker_comes_back_empty(
     verdict = check(publishers.log, people.logs)
     figures(f"live {live:.2f} s after the return; {verdict.figures}")
     verdict.prove()
-    assert live < LIVE
+    in_time(live, LIVE)
     for one in staying.members:
         # The SDKs have no word for a gap: they subscribe again on the same connection.
         assert told(one.log) == ["gap" if isinstance(one, Member) else "not recovered"], one.log.client

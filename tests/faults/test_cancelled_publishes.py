@@ -11,12 +11,12 @@ from figures import Figures, sized
 from mixed_crowd import crowd
 from publishers import HttpLink, press
 
-pytestmark = pytest.mark.timeout(sized(60, 120))
+pytestmark = pytest.mark.timeout(sized(120, 120))
 
-CANCELS = 1_000
+CANCELS = sized(400, 1_000)
 """In each of two rooms; as many are let alone."""
 
-ON_THEIR_WAY = 100
+ON_THEIR_WAY = sized(40, 100)
 """Cancelled publishes that must have been sent already; that is known of those that appear."""
 
 ROUNDS = 20

@@ -15,7 +15,7 @@ from polling import eventually
 from publishers import HttpLink, Press, press
 from server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(sized(60, 120))
+pytestmark = pytest.mark.timeout(sized(120, 120))
 
 ROOMS = [f"kept:{number}" for number in range(4)]
 FOREVER = 1_000_000
@@ -57,7 +57,7 @@ async def test_every_acknowledged_publish_survives_kill_9_of_the_server(
             people.move(server.ws(""))
             await people.come()
             async with press(server.port, ROOMS, 20) as before:
-                await killed_in_the_middle(server, before, sized(1_000, 10_000))
+                await killed_in_the_middle(server, before, sized(500, 10_000))
         with nodes(broker, tmp_path, workers=1, name="second") as server:
             people.move(server.ws(""))
             histories = [await kept(server.port, room) for room in ROOMS]
@@ -71,7 +71,7 @@ async def test_every_acknowledged_publish_survives_kill_9_of_the_server(
     figures(f"kept: {in_history.figures}; received: {verdict.figures}")
     in_history.prove()
     verdict.prove()
-    assert before.accepted >= sized(1_000, 10_000)
+    assert before.accepted >= sized(500, 10_000)
     assert (verdict.recovered, verdict.unrecovered, verdict.gaps) == (len(people.members), 0, 0)
     # The epoch is the same, and the checker found that the offsets go on.
     assert {log.room: log.events[-1].place.epoch for log in histories} == {

@@ -8,7 +8,7 @@ from figures import Figures, sized
 from mixed_crowd import MIXED, crowd
 from publishers import press
 
-pytestmark = pytest.mark.timeout(sized(60, 300))
+pytestmark = pytest.mark.timeout(sized(120, 300))
 
 
 def planted(log: ClientLog) -> dict[Kind, ClientLog]:
@@ -29,10 +29,11 @@ def planted(log: ClientLog) -> dict[Kind, ClientLog]:
 
 
 async def test_all_members_of_a_room_see_one_order(cluster: Cluster, figures: Figures) -> None:
-    rooms, each = cluster.rooms(20), sized(40, 1_000)
+    rooms, each, publishing = cluster.rooms(sized(8, 20)), sized(30, 1_000), sized(20, 50)
+    members = sized(len(MIXED), 10)
     async with (
-        crowd(cluster.ws, rooms, 10, processes=WORKERS) as people,
-        press(cluster.port, rooms, 50, processes=WORKERS) as publishers,
+        crowd(cluster.ws, rooms, members, processes=WORKERS) as people,
+        press(cluster.port, rooms, publishing, processes=WORKERS) as publishers,
     ):
         seconds = await publishers.run(each)
         await people.reach(publishers.places)
@@ -40,8 +41,8 @@ async def test_all_members_of_a_room_see_one_order(cluster: Cluster, figures: Fi
     split = f"members {sorted(people.processes.values())}, publishes {sorted(publishers.pids.values())}"
     figures(f"{verdict.figures}; {publishers.accepted / seconds:,.0f} publishes/s; by process: {split}")
     verdict.prove()
-    assert publishers.accepted == 50 * each
-    assert verdict.deliveries == 50 * each * 10
+    assert publishers.accepted == publishing * each
+    assert verdict.deliveries == publishing * each * members
     assert (people.losses, verdict.gaps) == (0, 0)
     assert len(people.processes) == len(publishers.pids) == WORKERS
     for log in people.logs[: len(MIXED)]:  # one of each kind

@@ -13,7 +13,7 @@ from figures import Figures, sized
 from mixed_crowd import crowd
 from publishers import HttpLink, spread
 
-pytestmark = pytest.mark.timeout(sized(60, 120))
+pytestmark = pytest.mark.timeout(sized(120, 120))
 
 LINKS = 12
 

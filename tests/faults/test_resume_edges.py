@@ -14,7 +14,7 @@ from mixed_crowd import Crowd, crowd
 from polling import eventually
 from publishers import HttpLink, press
 
-pytestmark = pytest.mark.timeout(sized(60, 120))
+pytestmark = pytest.mark.timeout(sized(120, 120))
 
 WINDOW = 10
 """Publications that the app keeps in rooms called ``small:``; in ``brief:`` it keeps them for a second."""

@@ -16,7 +16,7 @@ from sdk_members import SdkMember
 
 from hubbub.auth import Tokens
 
-pytestmark = pytest.mark.timeout(sized(60, 120))
+pytestmark = pytest.mark.timeout(sized(120, 120))
 
 WINDOW = 10
 """Publications that the app keeps in rooms called ``small:``."""

@@ -11,7 +11,7 @@ import pytest
 from broker_servers import broker_server
 from checker import Verdict, check
 from figure_table import Tell
-from figures import FULL, sized
+from figures import in_time, sized
 from latencies import latencies, percentile, sent_times
 from lean_client import run
 from load_node import Node
@@ -29,6 +29,9 @@ WINDOW = sized(1, 10)
 
 CALM = sized(0, 3)
 """Seconds before, between and after the restarts in which nothing happens but publications."""
+
+P99 = 0.25
+"""Seconds within which all but 1 % of the publications reach those that are not moved."""
 
 SERVICE_RESTART = 1012
 FOREVER = 1_000_000
@@ -134,5 +137,4 @@ def test_a_rolling_restart_moves_clients_calmly_and_loses_nothing(tmp_path: Path
     assert set(codes) == {SERVICE_RESTART}
     assert (verdict.unrecovered, verdict.gaps) == (0, 0)
     assert verdict.recovered == sum(codes.values()) >= CLIENTS
-    if FULL:
-        assert p99 < 0.25
+    in_time(p99, P99)

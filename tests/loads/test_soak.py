@@ -37,6 +37,9 @@ class Soak:
     """What it saw."""
 
     visits: int = 0
+    refusals: int = 0
+    """Handshakes that were not answered in time."""
+
     heard: int = 0
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
@@ -60,12 +63,18 @@ async def visitor(node: Node, number: int, until: float, soak: Soak) -> None:
     def hear(text: bytes) -> None:
         soak.heard += 1
 
+    await asyncio.sleep(random.uniform(0, LONGEST_STAY))
     while (now := time.monotonic()) < until:
         kind = "here" if (number + soak.visits) % 2 else "small"
         path = f"/ws?room={kind}:{number % ROOMS}&user=user-{number}"
         ended = asyncio.Event()
-        client = await connect(node.port, path, hear, lambda code, ended=ended: ended.set())
         soak.visits += 1
+        try:
+            client = await connect(node.port, path, hear, lambda code, ended=ended: ended.set())
+        except (OSError, TimeoutError):
+            soak.refusals += 1
+            await asyncio.sleep(random.uniform(0, LONGEST_STAY))
+            continue
         await asyncio.sleep(min(random.uniform(0, LONGEST_STAY), until - now))
         await leave(client, ended)
 
@@ -115,14 +124,19 @@ async def soaked(folder: Path) -> Soak:
 def test_clients_that_come_and_go_leave_nothing_behind(tmp_path: Path, tell: Tell) -> None:
     soak = run(soaked(tmp_path))
     tell("visits, messages heard", f"{soak.visits:,}, {soak.heard:,} in {SECONDS} s by {CLIENTS:,} clients")
+    tell("handshakes not answered within 10 s", str(soak.refusals), "0")
     names = ("connections", "rooms", "tasks", "present", "descriptors")
     left = ", ".join(f"{name} {soak.after[name]}" for name in names)
     tell("left behind", left, "as before")
     growth = soak.third(3) / soak.third(2) - 1
     thirds = " ".join(f"{soak.third(number) / 1e6:.1f}" for number in (1, 2, 3))
     tell("memory in each third, MB", f"{thirds} ({growth:+.1%})", "flat")
+    tell(
+        "memory at the end, MB", f"{soak.memory[-1][1] / 1e6:.1f}, {soak.memory[0][1] / 1e6:.1f} at the start"
+    )
     assert soak.after["connections"] == soak.after["present"] == 0
     assert soak.after["rooms"] == []
     assert soak.visits > CLIENTS
     if FULL:
+        assert soak.refusals == 0
         assert growth < GROWTH
