@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 from cluster import WORKERS, Cluster
@@ -21,11 +21,14 @@ pytestmark = pytest.mark.timeout(120)
 GONE = 10.0
 """Seconds within which the members of a node that was killed must have left."""
 
+LATEST = 30.0
+"""Seconds that are waited for anything."""
+
 
 @asynccontextmanager
 async def link_to(cluster: Cluster, wanted: Callable[[int], bool]) -> AsyncIterator[HttpLink]:
     """A connection to a process of the server whose id is wanted; it takes one that accepts."""
-    deadline, link = time.monotonic() + GONE, HttpLink(cluster.port)
+    deadline, link = time.monotonic() + LATEST, HttpLink(cluster.port)
     try:
         while not wanted(await link.connect()):
             assert time.monotonic() < deadline, "no such process answers"
@@ -40,16 +43,25 @@ def tabs(members: list[Member]) -> dict[str, int]:
     return {user: users.count(user) for user in users}
 
 
-async def sees(link: HttpLink, room: str, expected: dict[str, int], seconds: float = GONE) -> dict[str, Any]:
-    """Wait until that process sees these users, with so many connections each; return all it says."""
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Looks at a room through one process of the server."""
 
-    async def look() -> dict[str, Any]:
-        status, answer = await link.request("GET", f"/presence?room={room}")
-        assert status == 200, answer
-        return answer if answer["here"] == expected else {}
+    cluster: Cluster
+    room: str
+    wanted: Callable[[int], bool]
 
-    looks: Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]] = look
-    return await eventually(looks, seconds)
+    async def see(self, expected: dict[str, int]) -> "Counter[str]":
+        """Wait until that process sees these users, with so many connections each; return who has left."""
+        async with link_to(self.cluster, self.wanted) as link:
+
+            async def look() -> list[list[str]]:
+                status, answer = await link.request("GET", f"/presence?room={self.room}")
+                assert status == 200, answer
+                return [answer["left"]] if answer["here"] == expected else []
+
+            looks: Callable[[], list[list[str]] | Awaitable[list[list[str]]]] = look
+            return Counter((await eventually(looks, LATEST))[0])
 
 
 async def test_members_of_a_killed_node_leave_once(cluster: Cluster, figures: Figures) -> None:
@@ -66,19 +78,19 @@ async def test_members_of_a_killed_node_leave_once(cluster: Cluster, figures: Fi
         gone = set(names) - tabs(staying).keys()
         assert staying
         assert gone
-        async with link_to(cluster, lambda pid: pid != victim) as survivor:
-            before = Counter((await sees(survivor, room, tabs(people.members)))["left"])
-            killed = time.monotonic()
-            kill(victim)
-            await sees(survivor, room, tabs(staying))
-            seconds = time.monotonic() - killed
-            await asyncio.to_thread(cluster.whole)
-            others = {victim, *people.processes}
-            async with link_to(cluster, lambda pid: pid not in others) as newcomer:
-                assert (await sees(newcomer, room, tabs(staying)))["left"] == []
-            told = Counter((await sees(survivor, room, tabs(staying)))["left"]) - before
-            await people.go()
-            everybody = Counter((await sees(survivor, room, {}))["left"]) - before
+        others = {victim, *people.processes}
+        survivor = Eyes(cluster, room, (others - {victim}).__contains__)
+        newcomer = Eyes(cluster, room, lambda pid: pid not in others)
+        before = await survivor.see(tabs(people.members))
+        killed = time.monotonic()
+        kill(victim)
+        await survivor.see(tabs(staying))
+        seconds = time.monotonic() - killed
+        await asyncio.to_thread(cluster.whole)
+        assert not await newcomer.see(tabs(staying))
+        told = await survivor.see(tabs(staying)) - before
+        await people.go()
+        everybody = await survivor.see({}) - before
     finally:
         await people.go()
     figures(
