@@ -43,6 +43,27 @@ def test_whoever_stops_a_node_waits_until_it_ends_by_itself() -> None:
     assert float(re.findall(r"stop_grace_period: (\d+)s", COMPOSE)[0]) > EXIT_TIME
 
 
+def test_what_the_page_shows_of_the_files_is_in_them() -> None:
+    files = {
+        "nginx": NGINX + LOCATIONS,
+        "caddyfile": CADDYFILE,
+        "ini": UNIT,
+    }
+    page = (ROOT / "docs/how-to/deploy.md").read_text()
+    shown = re.findall(r"^```(nginx|caddyfile|ini)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert {language for language, _ in shown} == set(files)
+    assert [text for language, text in shown if text not in files[language]] == []
+    linked = set(re.findall(r"\]\(\.\./\.\./(deploy/[^)]+)\)", page))
+    for name in (
+        "Dockerfile",
+        "compose.yaml",
+        "systemd/hubbub.service",
+        "nginx/hubbub.conf",
+        "caddy/Caddyfile",
+    ):
+        assert f"deploy/{name}" in linked
+
+
 def test_every_setting_that_the_files_give_is_one() -> None:
     given = {name for text in (DOCKERFILE, COMPOSE, UNIT) for name in re.findall(r"\bHUBBUB_[A-Z_]+", text)}
     assert given <= set(IN_THE_ENVIRONMENT)

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
 from document_apps import API_KEY, DEADLINE, SECRET, RunningApp, running_app
 from document_blocks import Block, blocks_of
 from document_pages import BrowserPage
@@ -109,6 +110,8 @@ def check_text(block: Block) -> None:
         json.loads(block.text)
     elif block.language == "toml":
         tomllib.loads(block.text)
+    elif block.language == "yaml":
+        yaml.safe_load(block.text)
 
 
 def run_tests(block: Block, folder: Path) -> None:

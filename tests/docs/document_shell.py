@@ -1,6 +1,7 @@
 """Checks of the ``sh`` blocks: each line is a command that exists, with options that exist."""
 
 import contextlib
+import itertools
 import re
 import shlex
 import tomllib
@@ -85,6 +86,29 @@ def check_pytest(words: list[str]) -> None:
     assert not words
 
 
+def check_docker(words: list[str]) -> None:
+    """Docker is started by nobody here: what is held is that the files are there."""
+    assert words[0] in ("build", "compose")
+    files = [after for word, after in itertools.pairwise(words) if word == "--file"]
+    assert files
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+def check_systemctl(words: list[str]) -> None:
+    assert (ROOT / f"deploy/systemd/{words[-1]}.service").is_file()
+
+
+def check_sysctl(words: list[str]) -> None:
+    assert words[0] == "-w"
+    for word in words[1:]:
+        assert re.fullmatch(r"(net|fs)(\.[a-z0-9_-]+)+=[\d ]+", word), word
+
+
+def check_ulimit(words: list[str]) -> None:
+    assert words[0] == "-n"
+    assert int(words[1]) > 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "make": check_make,
     "pip": check_pip,
@@ -95,4 +119,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "hubbub": check_hubbub,
     "openssl": check_openssl,
     "pytest": check_pytest,
+    "docker": check_docker,
+    "systemctl": check_systemctl,
+    "sysctl": check_sysctl,
+    "ulimit": check_ulimit,
 }

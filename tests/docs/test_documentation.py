@@ -11,8 +11,9 @@ from playwright.async_api import Browser
 
 in_the_loop_of_the_browser = pytest.mark.asyncio(loop_scope="session")
 
-CHECKED = CODE | {"sh", "json", "toml", "nginx", "text"}
-"""The languages that something here handles. ``text`` is for pictures made of letters alone."""
+CHECKED = CODE | {"sh", "json", "toml", "yaml", "nginx", "caddyfile", "ini", "text"}
+"""The languages that something here handles. ``text`` is for pictures made of letters alone; the three before
+it are parts of the files in deploy/, whose own tests start what they are for."""
 
 
 def named(path: Path) -> str:

@@ -276,23 +276,6 @@ def layers() -> dict[str, set[str]]:
     raise AssertionError("no LAYERS")
 
 
-def test_the_read_timeout_of_the_proxy_is_longer_than_a_silent_heartbeat() -> None:
-    block = next(one for one in blocks_of(ROOT / "docs/how-to/deploy.md") if one.language == "nginx")
-    found = re.search(r"proxy_read_timeout (\d+)s;", block.text)
-    assert found
-    assert int(found[1]) > hubbub.Heartbeat().interval + hubbub.Heartbeat().timeout
-
-
-def test_the_proxy_configuration_is_well_formed() -> None:
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        for block in blocks_of(path):
-            if block.language == "nginx":
-                assert block.text.count("{") == block.text.count("}")
-                assert [
-                    line for line in block.text.splitlines() if line.strip() and line[-1] not in "{};"
-                ] == []
-
-
 def test_the_changelog_begins_with_its_policy_and_its_date() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert "**Compatibility.**" in text.partition("\n## ")[0]
