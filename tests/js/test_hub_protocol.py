@@ -295,3 +295,22 @@ async def test_without_another_token_the_connection_runs_out(frozen: HubPage, se
     await pass_time(frozen, 9_000)
     await frozen.js("() => void hub.send('no refresh before this')")
     assert await socket.command() == {"send": {"data": "no refresh before this"}}
+
+
+async def test_a_call_into_a_socket_that_is_closing_is_lost_like_one_before_it(
+    hub: HubPage, server: ScriptedServer
+) -> None:
+    await hub.open(minDelay=10)
+    socket = await ProtocolSocket.connected(server)
+    await hub.event("hub", "connected")
+    await hub.js("""() => {
+        const { prototype } = WebSocket;
+        const own = Object.getOwnPropertyDescriptor(prototype, "readyState");
+        Object.defineProperty(prototype, "readyState", { get: () => WebSocket.CLOSING, configurable: true });
+        window.lost = outcome(hub.rpc("x"));
+        setTimeout(() => Object.defineProperty(prototype, "readyState", own));
+    }""")
+    await socket.close(3001)
+    assert (await hub.js("lost"))["failed"]["code"] == 0
+    await ProtocolSocket.connected(server)
+    await hub.event("hub", "connected", 2)

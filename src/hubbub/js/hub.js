@@ -52,7 +52,10 @@ export class Hub extends /** @type {HubTarget} */ (EventTarget) {
       fallback && this.#tried++ % 3 === 2 ? eventStream(target) : new WebSocket(target),
     );
     this.#socket = socket;
-    this.#commands = makeCommands((frame) => socket.send(frame), maxQueueBytes, maxQueue);
+    const write = (/** @type {string} */ frame) => {
+      try { socket.send(frame); } catch { /* it is closing: the end that is heard next tells of the loss */ }
+    };
+    this.#commands = makeCommands(write, maxQueueBytes, maxQueue);
     socket.onopen = this.#opened;
     socket.onmessage = this.#received;
     socket.onerror = (/** @type {any} */ { error }) => error && fail(error);
