@@ -69,9 +69,9 @@ async def test_a_room_says_who_is_there_and_what_was_said(hub: HubPage) -> None:
     await hub.event(room, "publication", 3)
     said = [{"from": "ada", "text": text} for text in ("one", "two", "three")]
     assert await hub.data(room) == said
-    assert (await hub.event(room, "join"))["conn_info"] == {"name": "ada"}
+    assert (await hub.event(room, "join"))["conn_info"] == {"name": "ada", "author": ""}
     present = (await hub.outcome(f"hub.room('{room}').presence()"))["value"]
-    assert [one["conn_info"] for one in present] == [{"name": "ada"}]
+    assert [one["conn_info"] for one in present] == [{"name": "ada", "author": ""}]
     assert [one["client"] for one in present] == [await hub.js("hub.client")]
     stats = await hub.outcome(f"hub.room('{room}').presenceStats()")
     assert stats == {"value": {"clients": 1, "users": 1}}
