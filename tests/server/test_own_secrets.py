@@ -56,8 +56,8 @@ def kept(folder: Path) -> dict[str, str]:
 def test_a_local_server_makes_secrets_once_keeps_them_and_tells_only_where(tmp_path: Path) -> None:
     with serving(tmp_path, NO_BROKER) as server:
         made = kept(tmp_path)
-        assert sorted(made) == ["api_key", "secret"]
-        assert [len(base64.urlsafe_b64decode(value + "=")) for value in made.values()] == [32, 32]
+        assert sorted(made) == ["admin_key", "api_key", "secret"]
+        assert [len(base64.urlsafe_b64decode(value + "=")) for value in made.values()] == [32, 32, 32]
         token = Tokens(server.secret(made["secret"])).issue("ada")
         assert connected(server, token)
         assert status_of_api(server, server.secret(made["api_key"])) == 200
@@ -170,6 +170,29 @@ def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"secrets\.toml: Not a directory"):
         with_own_secrets(load(None, {"HUBBUB_DATA": str(tmp_path / "file/data")}))
+
+
+def test_a_missing_admin_key_keeps_no_server_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    given = {"HUBBUB_SECRET": SECRET, "HUBBUB_API_KEY": KEY, "HUBBUB_DATA": str(tmp_path / "file/data")}
+    assert with_own_secrets(load(None, given)).settings.admin_key == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "made"),
+    [
+        ({}, True),
+        ({"HUBBUB_ADMIN": "false"}, False),
+        ({"HUBBUB_HOST": "0.0.0.0"}, False),
+        ({"HUBBUB_HOST": "0.0.0.0", "HUBBUB_OPERATOR_PORT": "9000"}, True),
+        ({"HUBBUB_OPERATOR_HOST": "0.0.0.0", "HUBBUB_OPERATOR_PORT": "9000"}, False),
+    ],
+)
+def test_an_admin_key_is_made_where_only_this_machine_can_reach_the_page(
+    tmp_path: Path, settings: dict[str, str], made: bool
+) -> None:
+    given = {"HUBBUB_SECRET": SECRET, "HUBBUB_API_KEY": KEY, "HUBBUB_DATA": str(tmp_path)}
+    assert bool(with_own_secrets(load(None, given | settings)).settings.admin_key) is made
 
 
 def test_a_file_that_others_can_read_is_known_as_such(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def _for_operators(settings: Settings, name: str) -> Exposure:
     if switch is False:
         return Exposure(Place.NOWHERE)
     key = KEYS.get(name)
-    guarded = name == "api" or switch is True or (key is not None and bool(getattr(settings, key)))
+    shown = switch is True and name != "admin"  # metrics may be for everybody; to act always takes a key
+    guarded = name == "api" or shown or (key is not None and bool(getattr(settings, key)))
     if not guarded and not is_loopback(address):
         if key is None:
             return Exposure(Place.NOWHERE, f"others can reach {address}: {name} = true shows it all the same")

@@ -8,12 +8,14 @@ import secrets
 import stat
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.server.configuration import Configuration
-from hubbub.server.settings import Settings
+from hubbub.server.exposure import operator_address
+from hubbub.server.settings import Settings, is_loopback
 
 FILE: Final = "secrets.toml"
 """The file's name in the data folder."""
@@ -39,11 +41,12 @@ def with_kept_secrets(configuration: Configuration) -> Configuration:
         ConfigurationError: if the file cannot be read.
     """
     settings = configuration.settings
-    if not settings.local or settings.keeps_nothing or not settings.missing_secrets:
+    wanted = makeable(settings)
+    if settings.keeps_nothing or not wanted:
         return configuration
     path = secrets_file(settings)
     kept = _read(path)
-    found = {name: (kept[name],) for name in settings.missing_secrets if name in kept}
+    found = {name: (kept[name],) for name in wanted if name in kept}
     return configuration.with_values(str(path), **found) if found else configuration
 
 
@@ -54,15 +57,27 @@ def with_own_secrets(configuration: Configuration) -> Configuration:
         ConfigurationError: if others than this machine can reach the server, or the file cannot be written.
     """
     settings = configuration.settings
-    missing = settings.missing_secrets
+    if settings.missing_secrets and not settings.local:
+        raise ConfigurationError(refusal(settings))
+    missing = makeable(settings)
     if not missing:
         return configuration
-    if not settings.local:
-        raise ConfigurationError(refusal(settings))
     if settings.keeps_nothing:
         return configuration.with_values(THIS_RUN, **{name: (_new(),) for name in missing})
-    _keep(settings, missing)
+    try:
+        _keep(settings, missing)
+    except ConfigurationError:
+        if settings.missing_secrets:
+            raise
+        return configuration  # without an admin page
     return with_kept_secrets(configuration)
+
+
+def makeable(settings: Settings) -> list[str]:
+    """Which of the missing secrets a server makes itself: those with which only its own machine gets in."""
+    required = settings.missing_secrets if settings.local else []
+    wanted = settings.admin is not False and is_loopback(operator_address(settings))
+    return [*required, *(["admin_key"] if wanted and not settings.admin_key else [])]
 
 
 def refusal(settings: Settings) -> str:
@@ -89,7 +104,7 @@ def _new() -> str:
 def _read(path: Path) -> dict[str, str]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise ConfigurationError(f"Cannot read {path}: {error.strerror}") from error
@@ -118,4 +133,5 @@ def _keep(settings: Settings, missing: Sequence[str]) -> None:
     except OSError as error:
         raise ConfigurationError(f"Cannot keep secrets in {path}: {error.strerror}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            draft.unlink(missing_ok=True)
