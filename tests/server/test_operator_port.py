@@ -83,9 +83,17 @@ def test_the_docs_are_on_the_operator_port_alone_and_are_about_both(two: TwoPort
 
 
 def test_what_is_for_everybody_is_not_on_the_operator_port(two: TwoPorts) -> None:
-    for path in ("/", "/chat", "/chat/rooms", "/hubbub.js"):
+    for path in ("/", "/chat", "/chat/rooms"):
         assert status(two.public + path) == 200, path
         assert status(two.operator + path) == 404, path
+
+
+def test_the_admin_page_is_on_the_operator_port_alone_with_the_files_that_it_loads(two: TwoPorts) -> None:
+    assert status(f"{two.operator}/admin/api/session") == 401
+    assert status(f"{two.public}/admin/api/session") == 404
+    assert status(f"{two.public}/admin") == 404
+    for path in ("/admin", "/static/admin.js", "/static/base.css", "/hubbub.js", "/js/reconnecting.js"):
+        assert status(two.operator + path) == 200, path
 
 
 def test_both_ports_answer_whether_the_server_lives(two: TwoPorts) -> None:

@@ -76,6 +76,11 @@ class Everywhere:
         return self._running.surveys
 
     @property
+    def survey(self) -> Survey:
+        """Carries questions of others, too."""
+        return self._running.survey
+
+    @property
     def revocations(self) -> Revocations:
         """Blocks and revokes."""
         return self._running.revocations

@@ -80,6 +80,10 @@ class Connections:
         """All of them, in the order they came."""
         return list(self._by_id.values())
 
+    def get(self, id: str) -> Connection | None:
+        """The connection with that id."""
+        return self._by_id.get(id)
+
     def of_user(self, user: str) -> list[Connection]:
         """Those of one user."""
         return list(self._by_user.get(user, {}).values())

@@ -11,6 +11,7 @@ import hubbub
 from hubbub import Hub
 from hubbub.gateway.api import ApiRoute
 from hubbub.server import pages
+from hubbub.server.admin import admin_routes
 from hubbub.server.assembly import make_hub
 from hubbub.server.chat import add_chat
 from hubbub.server.exposure import Place, exposures
@@ -39,11 +40,16 @@ def _api(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
     return hub.gateway.api_routes(settings.api_key)
 
 
+def _admin(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
+    return admin_routes(hub, settings.admin_key)
+
+
 PARTS: Final[dict[str, Part]] = {
     "chat": _chat,
     "plain_rooms": _plain_rooms,
     "api": _api,
     "metrics": metrics_part,
+    "admin": _admin,
 }
 """By the setting that switches the part; `exposures` says where each is. The docs are FastAPI's own."""
 
@@ -70,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI | Ports:
     if settings.operator_port is None:
         return public
     operator = _app(hub, found[Place.OPERATOR], settings, described_too=public.routes)
+    operator.router.routes.extend(pages.router.routes)
     return Ports(public, operator)
 
 

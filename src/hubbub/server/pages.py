@@ -32,6 +32,11 @@ _CLIENT: Final = Path(str(files("hubbub"))) / "js"
 router = APIRouter(include_in_schema=False)
 
 
+def page(name: str) -> FileResponse:
+    """A page's file."""
+    return _file(_PAGES / name)
+
+
 def _file(path: Path) -> FileResponse:
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=HEADERS)
 
@@ -65,7 +70,7 @@ chat_router = APIRouter(include_in_schema=False)
 @chat_router.api_route("/chat", methods=["GET", "HEAD"])
 async def chat() -> FileResponse:
     """The chat page."""
-    return _file(_PAGES / "chat.html")
+    return page("chat.html")
 
 
 @router.api_route("/hubbub.js", methods=["GET", "HEAD"])

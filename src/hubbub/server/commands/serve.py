@@ -22,6 +22,7 @@ from hubbub.uvicorn.runner import RunOptions
 PAGES = (
     ("home", "", "/"),
     ("chat", "chat", "/chat"),
+    ("admin", "admin", "/admin"),
     ("API docs", "docs", "/docs"),
     ("metrics", "metrics", "/metrics"),
     ("health", "", "/health"),
@@ -99,7 +100,8 @@ def _announce(configuration: Configuration, port: int, operator_port: int | None
         click.echo(f"  secrets   {kept}")
     elif THIS_RUN in sources:
         click.echo(
-            "  secrets   made for this run, kept nowhere; HUBBUB_SECRET and HUBBUB_API_KEY give it yours"
+            "  secrets   made for this run, kept nowhere; "
+            "HUBBUB_SECRET, HUBBUB_API_KEY and HUBBUB_ADMIN_KEY give it yours"
         )
 
 
