@@ -93,7 +93,8 @@ def free_port() -> int:
 def environment_of(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tests' own environment without settings of Hubbub, and with these. Servers keep nothing."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUBBUB_")}
-    return {**inherited, "PYTHONUNBUFFERED": "1", "HUBBUB_BROKER": "memory://", **(changes or {})}
+    ours = {"PYTHONUNBUFFERED": "1", "HUBBUB_BROKER": "memory://", "HUBBUB_LOG_FORMAT": "text"}
+    return {**inherited, **ours, **(changes or {})}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ LAYERS = {
     "core": ("", "msgspec"),
     "brokers": ("core", "msgspec"),
     "asgi": ("core", "msgspec starlette"),
-    "redaction": ("", ""),
+    "redaction": ("core", ""),
     "connection": ("core asgi", "msgspec starlette"),
     "hub": ("core brokers asgi redaction connection", "msgspec starlette"),
     "auth": ("core", "jwt"),

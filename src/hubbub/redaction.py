@@ -5,7 +5,9 @@ ASGI servers log the whole request path, and at DEBUG level whole frames and hea
 
 import logging
 import re
-from typing import Final
+from typing import Any, Final
+
+from hubbub.core.log_fields import LogFields
 
 _REDACTED: Final = "[redacted]"
 _HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "x-api-key"})
@@ -41,6 +43,7 @@ LOGGERS: Final = (
     "daphne.http_protocol",
     "django.channels.server",
     "hubbub",
+    "hubbub.connections",
 )
 """The loggers that servers write to. A logger's filters see only its own records, so each has to be named."""
 
@@ -67,11 +70,12 @@ class RedactTokens(logging.Filter):
                 for name, argument in zip(names, record.args, strict=False)
             )
         elif isinstance(record.args, dict):
-            record.args = {name: _redacted(argument) for name, argument in record.args.items()}
+            clean = {name: _redacted(argument) for name, argument in record.args.items()}
+            record.args = LogFields(clean) if isinstance(record.args, LogFields) else clean
         return True
 
 
-def _redacted(argument: object) -> object:
+def _redacted(argument: Any) -> Any:
     if isinstance(argument, int | float):
         return argument
     text = str(argument)

@@ -135,7 +135,7 @@ async def test_several_workers_serve_and_a_killed_one_is_replaced(tmp_path: Path
             workers.add(await worker())
         victim = workers.pop()
         os.kill(victim, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while True:
                 with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
                     if await worker() not in {victim, *workers}:

@@ -57,6 +57,7 @@ class Connection(Incoming):
         "pulse",
         "socket",
         "user",
+        "via",
     )
 
     def __init__(
@@ -76,6 +77,7 @@ class Connection(Incoming):
         self.info = info
         self.heartbeat = heartbeat  # whether the client is asked with {"type":"ping"} and answers "pong"
         self.format = format  # what publications look like to it
+        self.via = "websocket"  # or "sse" or "http_stream"
         self.address = ""  # where the client comes from; empty where the server does not know
         self.endings = PLAIN_ENDINGS  # what it is told when the hub ends it
         self.delegate: Delegate | None = None  # of another protocol's client

@@ -150,7 +150,7 @@ class StreamEndpoint:
         cut = find_abort(scope)
         open = partial(StreamTransport, receive, send, encoding.stream, farewell, cut)
         connection = parts.reception.adopt(open, place)
-        connection.address = peer_host(scope)
+        connection.address, connection.via = peer_host(scope), self._name
         transport = connection.transport
         assert isinstance(transport, StreamTransport)
         session = secrets.token_urlsafe(24)

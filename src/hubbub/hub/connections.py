@@ -1,11 +1,13 @@
 """The connections of this process, and what they tell their hub."""
 
 import logging
+import time
 
 from hubbub.connection import Connection, Joined
 from hubbub.core.endings import Ending
 from hubbub.core.errors import HubNotRunning
 from hubbub.core.heartbeat import Heartbeat
+from hubbub.core.log_fields import LogFields, cut
 from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import RefusalReason, Stats, Tally
@@ -21,6 +23,7 @@ TOO_MANY_MESSAGES = '{"type":"error","msg":"Too many messages"}'
 """What a client is told that sends more than it may."""
 
 _logger = logging.getLogger("hubbub")
+_ends = logging.getLogger("hubbub.connections")
 
 
 class Connections:
@@ -151,6 +154,8 @@ class Connections:
         ending = member.closed
         self.stats.close(None if ending is None else ending.code)
         self.stats.queued_most = max(self.stats.queued_most, member.transport.queued_most)
+        if _ends.isEnabledFor(logging.INFO):
+            _ends.info("connection closed: %s", _last_line(member))
 
     def regroup(self, member: Connection) -> None:
         """The connection is written to in another way from now on."""
@@ -187,3 +192,22 @@ class Connections:
     def _shut(self, member: Connection, ending: Ending) -> None:
         if self._reception is not None:
             self._reception.shut(member, *ending)
+
+
+def _last_line(member: Connection) -> LogFields:
+    """What the log says of a connection that has ended: its figures, nothing of what was said on it."""
+    figures, ending = member.figures, member.closed
+    return LogFields(
+        id=member.id,
+        user=cut(member.user.id) if member.user is not None else None,
+        address=member.address,
+        transport=member.via,
+        code=None if ending is None else int(ending.code),
+        reason=None if ending is None else cut(ending.reason),
+        seconds=round(max(0.0, time.time() - figures.opened_at), 3),
+        messages_in=figures.messages_in,
+        bytes_in=figures.bytes_in,
+        messages_out=figures.messages_out,
+        bytes_out=figures.bytes_out,
+        queued_most=figures.queued_most,
+    )

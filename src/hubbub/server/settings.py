@@ -29,6 +29,7 @@ REQUIRED_SECRETS: Final = ("secret", "api_key")
 SECRETS: Final = (*REQUIRED_SECRETS, "admin_key", "metrics_key")
 """The settings whose values are shown to nobody."""
 
+LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 
 
@@ -105,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 10.0
     log_level: Annotated[LogLevel, Meta(description="How much is logged.")] = "info"
+    log_format: Annotated[
+        LogFormat, Meta(description="How: auto is JSON unless the standard error is a terminal.")
+    ] = "auto"
     broker: Annotated[
         str | None,
         Meta(description="The broker's URL; else a SQLite file, with several workers a Valkey of their own."),

@@ -6,7 +6,8 @@ from typing import get_args
 import click
 
 from hubbub.server.commands.launch import launch
-from hubbub.server.settings import MAX_DRAIN, LogLevel
+from hubbub.server.logs import log_config
+from hubbub.server.settings import MAX_DRAIN, LogFormat, LogLevel
 from hubbub.uvicorn.runner import RunOptions
 
 
@@ -37,6 +38,14 @@ from hubbub.uvicorn.runner import RunOptions
     type=click.Choice(get_args(LogLevel)),
     help="How much is logged.",
 )
+@click.option(
+    "--log-format",
+    default="auto",
+    show_default=True,
+    envvar="HUBBUB_LOG_FORMAT",
+    type=click.Choice(get_args(LogFormat)),
+    help="How: auto is JSON unless the standard error is a terminal.",
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes.")
 @click.option("--reload", is_flag=True, help="Start anew when a file changes; clients are closed at once.")
 @click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False), help="For wss: the key, PEM.")
@@ -49,6 +58,7 @@ def run(
     port: int,
     drain: float,
     log_level: str,
+    log_format: LogFormat,
     workers: int,
     reload: bool,
     ssl_keyfile: str | None,
@@ -69,6 +79,9 @@ def run(
             reload=reload,
             drain=drain,
             log_level=log_level,
-            uvicorn={name: path for name, path in files.items() if path},
+            uvicorn={
+                "log_config": log_config(log_format, log_level, everything=False),
+                **{name: path for name, path in files.items() if path},
+            },
         ),
     )

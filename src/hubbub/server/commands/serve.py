@@ -13,6 +13,7 @@ from hubbub.server.commands.launch import launch
 from hubbub.server.commands.options import read_configuration, serving, told
 from hubbub.server.configuration import Configuration
 from hubbub.server.exposure import Exposure, Place, exposures
+from hubbub.server.logs import log_config
 from hubbub.server.own_secrets import THIS_RUN, secrets_file, with_own_secrets
 from hubbub.server.printed_settings import printed
 from hubbub.server.proxies import EVERYBODY, trusted_proxies
@@ -74,6 +75,7 @@ def _run_options(settings: Settings) -> RunOptions:
         drain=settings.drain,
         log_level=settings.log_level,
         uvicorn={
+            "log_config": log_config(settings.log_format, settings.log_level, everything=True),
             "forwarded_allow_ips": EVERYBODY if EVERYBODY in proxies else proxies,
             **{name: str(path) for name, path in files.items() if path is not None},
         },
