@@ -73,6 +73,15 @@ hub.room("user:{name}")
 hub.room("joining:{name}", allow_publish=Allow.SUBSCRIBER)
 hub.room("mixed:{name}", history=KEEP, force_positioning=True, allow_subscribe=Allow.ANYONE)
 hub.room("silent:{name}", history=KEEP, allow_subscribe=Allow.USER)
+hub.room(
+    "asking:{name}",
+    history=KEEP,
+    allow_subscribe=Allow.USER,
+    allow_recovery=True,
+    allow_positioning=True,
+)
+hub.room("noticing:{name}", history=KEEP, allow_subscribe=Allow.USER, allow_positioning=True)
+hub.room("read:{name}", history=KEEP, allow_subscribe=Allow.USER, allow_history=Allow.SUBSCRIBER)
 
 
 class PlannedCrash(Exception):

@@ -36,6 +36,12 @@ class Delta(Enum):
     """By what has changed since the one before, in the format of the Fossil version control system."""
 
 
+_OF_HISTORIES = (
+    *("force_recovery", "force_positioning", "allow_recovery", "allow_positioning"),
+    *("cache", "delta"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomOptions:
     """Options of a room.
@@ -65,6 +71,12 @@ class RoomOptions:
     force_positioning: bool = False
     """Whether clients always notice a loss. Needs `history`."""
 
+    allow_recovery: bool = False
+    """Whether a client may ask to resume, as who may read the history may anyway. Needs `history`."""
+
+    allow_positioning: bool = False
+    """The same for noticing a loss. Needs `history`."""
+
     cache: bool = False
     """Whether a client that comes needs only the newest publication. Needs `history`."""
 
@@ -87,7 +99,7 @@ class RoomOptions:
     """Who may ask who is there."""
 
     def __post_init__(self) -> None:
-        for name in ("force_recovery", "force_positioning", "cache", "delta"):
+        for name in _OF_HISTORIES:
             if getattr(self, name) and self.history is None:
                 raise ConfigurationError(f"{name} needs a history")
         if (self.join_leave or self.force_push_join_leave) and not self.presence:
@@ -106,6 +118,8 @@ class RoomSettings(TypedDict, total=False):
     force_push_join_leave: bool
     force_recovery: bool
     force_positioning: bool
+    allow_recovery: bool
+    allow_positioning: bool
     cache: bool
     delta: Delta | None
     allow_tags_filter: bool

@@ -37,6 +37,7 @@ from hubbub.gateway.handlers import (
     Visitor,
 )
 from hubbub.gateway.later import Maybe, at_once, then
+from hubbub.gateway.permissions import permits
 from hubbub.gateway.reading import read_history
 from hubbub.gateway.refusals import count_refusal
 from hubbub.gateway.service import member_info
@@ -196,8 +197,11 @@ class Calls:
                 if len(bytes(info)) > MAX_INFO_BYTES:
                     raise Refused(f"More than {MAX_INFO_BYTES} bytes of info cannot be told to others")
         keeps = options.history is not None
-        recoverable = keeps and (options.force_recovery or call.recoverable or call.since is not None)
-        positioned = recoverable or (keeps and (options.force_positioning or call.positioned))
+        sees_past = permits(options.allow_history, client.connection.user, grant)
+        asks = (call.recoverable or call.since is not None) and (options.allow_recovery or sees_past)
+        recoverable = keeps and (options.force_recovery or asks)
+        asks = call.positioned and (options.allow_positioning or sees_past)
+        positioned = recoverable or (keeps and (options.force_positioning or asks))
         delta = options.delta is not None and options.overflow is Overflow.DISCONNECT
         if call.tags_filter is not None and not options.allow_tags_filter:
             raise CommandFailed(ErrorCode.BAD_REQUEST)

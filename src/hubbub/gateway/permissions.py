@@ -7,7 +7,7 @@ from hubbub.centrifuge.errors import ErrorCode
 from hubbub.core.errors import ConfigurationError, InvalidRoomName, Refused
 from hubbub.core.options import Allow, RoomOptions
 from hubbub.core.users import User
-from hubbub.gateway.handlers import CommandFailed, Visitor
+from hubbub.gateway.handlers import CommandFailed, Grant, Visitor
 from hubbub.hub import Hub
 
 _USER: Final = "{id}"
@@ -83,19 +83,19 @@ class Permissions:
 
     def check(self, allow: Allow, visitor: Visitor, room: str) -> None:
         """Raise `Refused` unless the client is one of those who may."""
-        if not _allowed(allow, visitor, room):
+        if not permits(allow, visitor.connection.user, visitor.grant(room)):
             raise Refused(f"Allowed for {allow.value}")
 
 
-def _allowed(allow: Allow, visitor: Visitor, room: str) -> bool:
+def permits(allow: Allow, user: User | None, grant: Grant | None) -> bool:
+    """Whether somebody may: a user, or nobody, with a subscription to the room, or without."""
     match allow:
         case Allow.ANYONE:
             return True
         case Allow.USER:
-            return visitor.connection.user is not None
+            return user is not None
         case Allow.SUBSCRIBER:
-            return visitor.grant(room) is not None
+            return grant is not None
         case Allow.TOKEN:
-            grant = visitor.grant(room)
             return grant is not None and grant.by_token
     return False

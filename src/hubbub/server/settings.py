@@ -44,6 +44,8 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     force_push_join_leave: bool = False
     force_recovery: bool = False
     force_positioning: bool = False
+    allow_recovery: bool = False
+    allow_positioning: bool = False
     cache: bool = False
     delta: Delta | None = None
     allow_tags_filter: bool = False
@@ -74,6 +76,8 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "force_push_join_leave": self.force_push_join_leave,
             "force_recovery": self.force_recovery,
             "force_positioning": self.force_positioning,
+            "allow_recovery": self.allow_recovery,
+            "allow_positioning": self.allow_positioning,
             "cache": self.cache,
             "allow_tags_filter": self.allow_tags_filter,
             "delta": self.delta,
