@@ -17,11 +17,19 @@ COMMAND = [sys.executable, "-c", START, "serve", "--no-protection"]
 class HubbubServer:
     """The server, and the folder it runs in."""
 
-    def __init__(self, folder: Path, *, keeps: bool = False, drain: float = 0) -> None:
-        """With `keeps` it has a SQLite file, and knows its rooms again when it is started again."""
+    def __init__(
+        self, folder: Path, *, keeps: bool = False, drain: float = 0, talkative: bool = False
+    ) -> None:
+        """With `keeps` it has a SQLite file, and knows its rooms again when it is started again. With
+        `talkative` one may say much at once."""
         self._drain = drain
         self.port = free_port()
-        self._environment = environment_of({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else None)
+        self._environment = environment_of(
+            {
+                **({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else {}),
+                **({"HUBBUB_MESSAGE_RATE": "0"} if talkative else {}),
+            }
+        )
         self._folder = folder
         self._process: ServerProcess | None = None
 

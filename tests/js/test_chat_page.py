@@ -19,7 +19,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def hubbub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubbubServer]:
-    server = HubbubServer(tmp_path_factory.mktemp("hubbub"))
+    server = HubbubServer(tmp_path_factory.mktemp("hubbub"), talkative=True)
     server.start()
     yield server
     server.kill()

@@ -69,14 +69,13 @@ function enter(name) {
 function listen(talk) {
   const on = (type, listener) => talk.addEventListener(type, ({ detail }) => listener(detail));
   const onShown = (type, listener) => on(type, (detail) => talk === shown && listener(detail));
-  const mine = () => talk.transcript.messages.filter((message) => talk.isMine(message));
-  on("loaded", () => {
-    outbox.arrived(mine().map(({ id }) => id));
-    outbox.reloaded(talk.name);
-  });
+  const arrivedHere = (messages) =>
+    outbox.arrived(messages.filter((message) => talk.isMine(message)).map(({ id }) => id));
+  on("loaded", () => outbox.reloaded(talk.name));
+  on("older", arrivedHere);
   on("subscribed", () => outbox.flush(talk.name));
   on("message", (message) => {
-    if (talk.isMine(message)) outbox.arrived([message.id]);
+    arrivedHere([message]);
     if (talk === shown) typing.stopped(message.author);
   });
   on("unread", showUnread);
@@ -91,7 +90,10 @@ function listen(talk) {
     markRead();
   });
   onShown("changed", (message) => conversation.change(message));
-  onShown("older", (messages) => conversation.addOlder(messages));
+  onShown("older", (messages) => {
+    conversation.addOlder(messages);
+    fill();
+  });
   onShown("subscribed", arrived);
   onShown("join", (info) => people.joined(info));
   onShown("leave", (info) => people.left(info));
@@ -104,7 +106,13 @@ function arrived() {
   people.show(shown);
   typing.listen(shown);
   rooms.refresh();
+  fill();
   markRead();
+}
+
+/** Reads what was said before for as long as there is room for it. */
+function fill() {
+  if (conversation.isShort()) shown.loadOlder();
 }
 
 /** Shows one of the rooms. @param {string} name */

@@ -87,6 +87,11 @@ export class Conversation {
     if (!stay) this.#scrollDown();
   }
 
+  /** Whether there is room for what was said before. */
+  isShort() {
+    return this.#log.clientHeight < this.#scroller.clientHeight;
+  }
+
   /** Whether the newest message is in sight. */
   isAtEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;

@@ -7,11 +7,11 @@ import { markOf, remember } from "./visited.js";
 /** @import { Hub, Publication, Room } from "/hubbub.js" */
 /** @import { Message } from "./transcript.js" */
 
-/** Messages that are read at once. */
+/** Publications that are read at once. */
 const PAGE = 50;
 
-/** Events: "loaded" (other messages, or others of them are one's own), "message", "changed", "older" (messages
- *  before these), "subscribed", "join", "leave", "refused", "unread". */
+/** Events: "loaded" (the messages begin anew), "message", "changed", "older" (messages before these),
+ *  "subscribed", "join", "leave", "refused", "unread". */
 export class Talk extends EventTarget {
   transcript = new Transcript();
   /** What the server calls this browser; empty before it was there. */
@@ -20,7 +20,10 @@ export class Talk extends EventTarget {
   unread = 0;
   /** @type {Room | undefined} At the present connection. */
   room;
-  #epoch = "";
+  /** Where this page stands; without an epoch it was not there yet. */
+  #place = { epoch: "", offset: 0 };
+  /** Unread ones that the room does not remember any more. */
+  #forgotten = 0;
   #isLoading = false;
 
   /** @param {string} name */
@@ -29,21 +32,23 @@ export class Talk extends EventTarget {
     this.name = name;
   }
 
-  /** Follows the room over a connection, in place of any other. @param {Hub} hub */
+  /** Follows the room over a connection, in place of any other, from where the user has read.
+   *  @param {Hub} hub */
   follow(hub) {
     const { name, key } = identity;
     const room = hub.room(`chat:${this.name}`, { data: { name, key }, joinLeave: true });
-    const on = (target, type, listener) =>
-      target.addEventListener(type, ({ detail }) => room === this.room && listener(detail));
+    const on = (type, listener) =>
+      room.addEventListener(type, ({ detail }) => room === this.room && listener(detail));
     this.room = room;
     this.hub = hub;
-    on(hub, "connected", () => room.state === "unsubscribed" && this.#begin());
-    on(room, "subscribed", (detail) => this.#subscribed(detail));
-    on(room, "publication", (publication) => this.#heard(publication));
-    on(room, "join", (info) => this.#emit("join", info));
-    on(room, "leave", (info) => this.#emit("leave", info));
-    on(room, "unsubscribed", (end) => end.code && this.#emit("refused", end));
-    if (hub.state === "connected") this.#begin();
+    this.#place = { epoch: "", offset: 0 };
+    on("subscribed", (detail) => this.#subscribed(detail));
+    on("publication", (publication) => this.#heard(publication));
+    on("join", (info) => this.#emit("join", info));
+    on("leave", (info) => this.#emit("leave", info));
+    on("unsubscribed", (end) => end.code && this.#emit("refused", end));
+    const mark = markOf(this.name);
+    room.subscribe(mark?.epoch ? { since: mark } : {});
   }
 
   /** Is not in the room any more. */
@@ -52,12 +57,12 @@ export class Talk extends EventTarget {
     this.room = undefined;
   }
 
-  /** Reads what was said before. */
+  /** Reads what was said before. It ends where the rest begins: nothing is missed, nothing comes twice. */
   async loadOlder() {
     const { room, transcript } = this;
     if (!transcript.hasOlder || this.#isLoading || room?.state !== "subscribed") return;
     this.#isLoading = true;
-    const since = { epoch: this.#epoch, offset: transcript.oldest };
+    const since = { epoch: this.#place.epoch, offset: transcript.oldest };
     const page = await room.history({ limit: PAGE, since, reverse: true }).catch(() => null);
     this.#isLoading = false;
     if (transcript !== this.transcript || !page) return;
@@ -71,10 +76,9 @@ export class Talk extends EventTarget {
 
   /** The user has seen all of it. */
   markRead() {
-    const offset = this.transcript.messages.findLast((message) => message.offset)?.offset ?? 0;
-    if (this.#epoch) remember(this.name, { epoch: this.#epoch, offset });
-    this.unread = 0;
-    this.#emit("unread");
+    if (this.#place.epoch) remember(this.name, this.#place);
+    this.#forgotten = 0;
+    this.#count();
   }
 
   /** Somebody came or went. @param {string} text */
@@ -87,38 +91,26 @@ export class Talk extends EventTarget {
     return author !== "" && author === this.author;
   }
 
-  /** Reads the newest messages, and comes in just after them: nothing is missed, nothing comes twice. */
-  async #begin() {
-    const { room } = this;
-    const page = await room.history({ limit: PAGE, reverse: true }).catch(() => null);
-    if (room !== this.room || this.hub.state !== "connected") return;
-    if (page) this.#load(page);
-    room.subscribe({ since: page });
-  }
-
-  #load({ epoch, publications }) {
-    this.transcript = new Transcript();
-    this.#epoch = epoch;
-    this.transcript.addOlder(publications, publications.length === PAGE);
-    this.#emit("loaded");
-  }
-
-  #subscribed({ recovered, wasRecovering, data }) {
-    if (wasRecovering && !recovered) { // away for too long
-      this.room.unsubscribe();
-      this.#begin();
-      return;
+  /** What was missed follows as publications; if that is not possible, the transcript begins anew here. */
+  #subscribed({ recovered, position, data }) {
+    this.author = data?.author ?? "";
+    if (!recovered || !this.#place.epoch) {
+      const mark = markOf(this.name);
+      const isSame = mark?.epoch === position.epoch;
+      this.#forgotten = isSame && !recovered ? position.offset - mark.offset : 0;
+      this.#place = { epoch: position.epoch, offset: recovered ? mark.offset : position.offset };
+      this.transcript = new Transcript(this.#place.offset + 1);
+      this.#emit("loaded");
     }
-    if (this.author !== data?.author) {
-      this.author = data?.author ?? "";
-      this.#emit("loaded"); // it is known now which messages are this browser's
-    }
-    this.#count();
-    queueMicrotask(() => this.#emit("subscribed")); // after what was missed, which comes next
+    queueMicrotask(() => { // after what was missed
+      this.#count();
+      this.#emit("subscribed");
+    });
   }
 
   /** @param {Publication} publication */
   #heard(publication) {
+    this.#place.offset = publication.offset;
     const { message, isNew } = this.transcript.add(publication);
     if (!message) return;
     this.#emit(isNew ? "message" : "changed", message);
@@ -127,9 +119,9 @@ export class Talk extends EventTarget {
 
   #count() {
     const mark = markOf(this.name);
-    const seen = mark?.epoch === this.#epoch ? mark.offset : 0;
+    const seen = mark?.epoch === this.#place.epoch ? mark.offset : 0;
     const isUnread = (message) => message.offset > seen && !this.isMine(message);
-    this.unread = this.transcript.messages.filter(isUnread).length;
+    this.unread = this.#forgotten + this.transcript.messages.filter(isUnread).length;
     this.#emit("unread");
   }
 

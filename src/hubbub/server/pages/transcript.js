@@ -32,11 +32,17 @@ export class Transcript {
   /** @type {Message[]} The oldest first. */
   messages = [];
   /** Whether the room may remember something older. */
-  hasOlder = false;
+  hasOlder;
   /** The oldest place that was read. */
-  oldest = Infinity;
+  oldest;
   /** @type {Map<string, Partial<Message>>} Newest edit or deletion by the message's id. */
   #changes = new Map();
+
+  /** @param {number} [oldest] where it begins */
+  constructor(oldest = 1) {
+    this.oldest = oldest;
+    this.hasOlder = oldest > 1;
+  }
 
   /** Adds what is new.
    *  @param {import("/hubbub.js").Publication} publication
@@ -50,7 +56,7 @@ export class Transcript {
     if (this.messages.length > MOST) {
       this.messages.shift();
       this.hasOlder = true;
-      this.oldest = this.messages.find(({ offset }) => offset)?.offset ?? Infinity;
+      this.oldest = this.messages.find(({ offset }) => offset)?.offset ?? this.oldest;
     }
     return { message, isNew: true };
   }
