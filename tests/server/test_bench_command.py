@@ -139,6 +139,22 @@ async def test_a_server_that_passes_nothing_on_is_told(monkeypatch: pytest.Monke
         await loaded("says nothing")
 
 
+async def test_when_everybody_is_cut_off_it_ends_at_once() -> None:
+    async def closes(socket: ServerConnection) -> None:
+        async for text in socket:
+            await socket.send(text)
+            if " -1 " not in str(text):
+                await socket.close(1008, "too many")
+
+    async with serve(closes, "127.0.0.1", 0) as one:
+        url = f"http://127.0.0.1:{next(iter(one.sockets)).getsockname()[1]}"
+        plan = Plan(rooms=2, clients=2, size=100, rate=100.0, seconds=600.0)
+        load = Load(plan, PlainTarget(url, "/", "run"), "run", print)
+        await load.run()
+    assert load.tally.endings == {"1008 too many": 2}
+    assert load.elapsed < 60.0
+
+
 async def test_a_fault_ends_the_command_with_1() -> None:
     async with faulty_server("doubles") as url:
         status, printed = await bench(url, *SMALL, "--rooms", "1")

@@ -191,7 +191,7 @@ class Load:
         """Send each message when it is due. Its time counts from then, so that it is seen who holds it up."""
         began = time.perf_counter()
         sent, told = 0, 1
-        while sent < self.plan.messages and not self.stopped.is_set():
+        while sent < self.plan.messages and not self.stopped.is_set() and self._somebody_is_left():
             now = time.perf_counter() - began
             if now > self.plan.seconds + SETTLING:
                 break
@@ -203,6 +203,9 @@ class Load:
                 told += 1
             await asyncio.sleep(_TURN)
         self.elapsed = max(time.perf_counter() - began, _TURN)
+
+    def _somebody_is_left(self) -> bool:
+        return self.tally.endings.total() < len(self.clients)
 
     async def _send_one(self, index: int, due: float) -> None:
         room, number = index % self.plan.rooms, index // self.plan.rooms
