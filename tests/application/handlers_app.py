@@ -125,5 +125,11 @@ async def wait() -> None:
     raise HTTPException(429)
 
 
+@hub.rpc("log in")
+async def log_in() -> None:
+    """Nobody can."""
+    raise HTTPException(401)
+
+
 app = FastAPI(lifespan=hub.lifespan)
 app.include_router(hub.router)

@@ -70,7 +70,13 @@ async def test_a_method_sees_the_headers_of_the_handshake(client: Client) -> Non
 
 @pytest.mark.parametrize(
     ("method", "data", "code"),
-    [("add", {"a": "x"}, 107), ("nothing", {}, 104), ("wait", {}, 111), ("../rpc/add", {}, 104)],
+    [
+        ("add", {"a": "x"}, 107),
+        ("nothing", {}, 104),
+        ("wait", {}, 111),
+        ("log in", {}, 101),
+        ("../rpc/add", {}, 104),
+    ],
 )
 async def test_a_method_refuses_with_the_protocols_codes(
     client: Client, method: str, data: Any, code: int

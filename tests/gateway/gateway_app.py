@@ -135,6 +135,8 @@ class Methods(StandardHandlers):
         self.gone.append(room)
 
     def message(self, visitor: Visitor, data: Payload) -> None:
+        if data == '"crash"':
+            raise PlannedCrash
         self.said.append(str(data))
 
 

@@ -82,6 +82,12 @@ async def test_who_lost_publications_is_told_to_come_back(server: Server) -> Non
             assert (again.was_recovering, again.recovered) == (True, True)
 
 
+async def test_whose_message_the_application_cannot_take_is_told_to_come_back(server: Server) -> None:
+    async with wire(server.ws(ENDPOINT)) as one:
+        await one.say({"send": {"data": "crash"}})
+        assert await one.end() == (3004, "internal server error")
+
+
 async def test_the_application_hears_who_leaves(server: Server) -> None:
     first, second = room("open"), room("open")
     async with wire(server.ws(ENDPOINT)) as one:
