@@ -1,0 +1,139 @@
+"""Some clients send much more than they may: they are limited, and the others hardly notice."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from figure_table import Tell
+from figures import FULL, sized
+from flooders import Visit
+from latencies import percentile
+from lean_client import LeanClient, connect, run
+from polling import eventually
+from server_process import HUBBUB, ServerProcess, running
+
+from hubbub import Protection
+
+FLOODERS = sized(10, 100)
+EACH = sized(2_000, 50)
+"""Messages a second that each of them tries to send."""
+
+CALM, CALM_RATE = sized(10, 100), 10
+"""Members of the others' room, and its messages a second."""
+
+SECONDS = sized(2, 20)
+POLICY = 1008
+FLOODERS_SCRIPT = Path(__file__).with_name("flooders.py")
+
+pytestmark = pytest.mark.timeout(4 * SECONDS + 120)
+
+
+@asynccontextmanager
+async def flooders(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The flood, in a process of its own that waits for a word to begin."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(FLOODERS_SCRIPT), *map(str, (port, FLOODERS, EACH, SECONDS))),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=16 << 20,
+    )
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+class CalmRoom:
+    """The others: what one says, all hear."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._members: list[LeanClient] = []
+        self._sent: list[float] = []
+        self.heard: list[tuple[int, float]] = []
+        """Number of the message, and seconds that it took."""
+
+        self.lost: list[int] = []
+        """Codes of those whose connection ended."""
+
+    async def come(self) -> None:
+        """All connect."""
+        for number in range(CALM):
+            path = f"/ws/room/calm?username=calm-{number}"
+            self._members.append(await connect(self._port, path, self._hear, self.lost.append))
+
+    def _hear(self, text: bytes) -> None:
+        name, _, number = text.rpartition(b" ")
+        if name.endswith(b": number"):
+            self.heard.append((int(number), time.monotonic() - self._sent[int(number)]))
+
+    async def talk(self) -> list[float]:
+        """Talk for a while; returns what each message took to each member, when all have all."""
+        began, first = time.monotonic(), len(self._sent)
+        self.heard.clear()
+        for turn in range(SECONDS * CALM_RATE):
+            await asyncio.sleep(max(0.0, began + turn / CALM_RATE - time.monotonic()))
+            number = len(self._sent)
+            self._sent.append(time.monotonic())
+            self._members[number % CALM].say(f"number {number}")
+        expected = (len(self._sent) - first) * CALM
+        deadline = time.monotonic() + 30
+        while len(self.heard) < expected:
+            assert time.monotonic() < deadline, f"{expected - len(self.heard)} of {expected} did not come"
+            await asyncio.sleep(0.02)
+        assert set(Counter(number for number, _ in self.heard).values()) == {CALM}, "each hears each once"
+        return [seconds for _, seconds in self.heard]
+
+    async def go(self) -> None:
+        """All leave."""
+        for member in self._members:
+            member.leave()
+        await eventually(lambda: len(self.lost) == CALM, 10)
+
+
+async def flooded(server: ServerProcess) -> tuple[list[float], list[float], list[Visit]]:
+    """Latencies of the others without the flood and beside it, and what became of the flood."""
+    room = CalmRoom(server.port)
+    await room.come()
+    async with flooders(server.port) as flood:
+        without = await room.talk()
+        flooding = asyncio.create_task(flood.communicate(b"go\n"))
+        beside = await room.talk()
+        told, _ = await asyncio.wait_for(flooding, SECONDS + 60)
+    assert not room.lost, "the others stay"
+    await room.go()
+    return without, beside, msgspec.json.decode(told, type=list[Visit])
+
+
+def test_a_flood_is_limited_and_the_others_go_on(tmp_path: Path, tell: Tell) -> None:
+    with running([*HUBBUB, "serve", "--drain", "0"], tmp_path / "serve.log", folder=tmp_path) as server:
+        without, beside, visits = run(flooded(server))
+    sent = sum(visit.sent for visit in visits)
+    accepted = sum(visit.accepted for visit in visits)
+    codes = Counter(visit.code for visit in visits)
+    tell(
+        "flood", f"{FLOODERS} clients, {sent / SECONDS:,.0f} messages/s sent, {accepted / SECONDS:,.0f} taken"
+    )
+    tell("closed", f"{dict(codes)}", "1008")
+    before, p99 = percentile(without, 0.99) * 1e3, percentile(beside, 0.99) * 1e3
+    tell("p99 of the others", f"{p99:.1f} ms, without {before:.1f} ms", "within 20 % or 5 ms")
+    protection = Protection()
+    rate = protection.messages
+    assert rate is not None
+    for visit in visits:
+        allowed = rate.burst + rate.per_second * visit.seconds + 1
+        assert visit.accepted <= allowed, f"more than may be: {visit}"
+        assert visit.sent <= allowed + protection.strikes + 1 or visit.code == POLICY, f"not closed: {visit}"
+    assert codes[POLICY]
+    if FULL:
+        assert p99 < max(1.2 * before, before + 5)
