@@ -9,9 +9,7 @@ from pathlib import Path
 
 from server_process import START_SECONDS, ServerProcess, environment_of, free_port
 
-# Without its rates: tests say in a second what people say in an hour.
-START = "from hubbub.server.cli import main; main()"
-COMMAND = [sys.executable, "-c", START, "serve", "--no-protection"]
+COMMAND = [sys.executable, "-c", "from hubbub.server.cli import main; main()", "serve"]
 
 
 class HubbubServer:
@@ -21,15 +19,12 @@ class HubbubServer:
         self, folder: Path, *, keeps: bool = False, drain: float = 0, talkative: bool = False
     ) -> None:
         """With `keeps` it has a SQLite file, and knows its rooms again when it is started again. With
-        `talkative` one may say much at once."""
-        self._drain = drain
+        `talkative` it has no rates: one may say in a second what people say in an hour."""
         self.port = free_port()
-        self._environment = environment_of(
-            {
-                **({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else {}),
-                **({"HUBBUB_MESSAGE_RATE": "0"} if talkative else {}),
-            }
-        )
+        self._command = [*COMMAND, "--port", str(self.port), "--drain", str(drain)]
+        if talkative:
+            self._command.append("--no-protection")
+        self._environment = environment_of({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else None)
         self._folder = folder
         self._process: ServerProcess | None = None
 
@@ -41,9 +36,8 @@ class HubbubServer:
         """Starts it, and returns when it listens."""
         log_file = self._folder / "serve.log"
         with log_file.open("ab") as log:
-            command = [*COMMAND, "--port", str(self.port), "--drain", str(self._drain)]
             process = subprocess.Popen(
-                command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                self._command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
             )
         self._process = ServerProcess(process, self.port, log_file)
         deadline = time.monotonic() + START_SECONDS

@@ -12,6 +12,8 @@ from hubbub_server import HubbubServer
 from playwright.async_api import Browser, Locator, expect
 from websockets.asyncio.client import connect
 
+HOSTILE = "<img src=x onerror=document.title=1>"
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -250,6 +252,25 @@ async def test_addresses_are_links_that_tell_nothing_and_other_schemes_are_text(
         await links.evaluate_all("(all) => all.map(({ rel, target }) => `${rel} ${target}`)")
         == ["noopener noreferrer nofollow _blank"] * 6
     )
+
+
+async def test_a_hostile_name_runs_nothing_wherever_it_is_shown(
+    browser: Browser, hubbub: HubbubServer, ada: ChatPage
+) -> None:
+    await meet("hostile", ada)
+    async with chatting(browser, hubbub.origin, HOSTILE, "hostile") as mallory:
+        await expect(ada.members.filter(has_text=HOSTILE)).to_have_count(1)
+        await mallory.page.get_by_role("textbox", name="Message").press_sequentially("x")
+        await expect(ada.page.locator("#typing")).to_have_text(f"{HOSTILE} is typing…")
+        await mallory.say(HOSTILE)
+        await expect(ada.messages).to_have_text([HOSTILE])
+        await expect(last(ada).locator(".from")).to_have_text(HOSTILE)
+        await mallory.page.get_by_role("button", name="Change").click()
+        await expect(mallory.page.get_by_role("textbox", name="Your name")).to_have_value(HOSTILE)
+        await mallory.page.keyboard.press("Escape")
+        for page in (ada, mallory):
+            assert await page.page.locator("body img[onerror], body script").count() == 0
+            await expect(page.page).to_have_title("#hostile · Hubbub")
 
 
 async def test_windows_of_one_browser_are_one_person(ada: ChatPage, hubbub: HubbubServer) -> None:

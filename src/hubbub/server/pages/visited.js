@@ -1,6 +1,8 @@
 /** The rooms that this browser is in, and how far it has read there. */
 
 const KEY = "hubbub.rooms";
+/** The server lets a connection into 128. */
+const MOST = 100;
 
 /** @typedef {{ epoch: string, offset: number }} Mark */
 
@@ -26,8 +28,8 @@ function keep(rooms) {
   }
 }
 
-/** The names of the rooms. */
-export const visited = () => Object.keys(recall());
+/** The names of the rooms, the newest of them if there are too many. */
+export const visited = () => Object.keys(recall()).slice(-MOST);
 
 /** How far the room was read. @param {string} room @returns {Mark | undefined} */
 export const markOf = (room) => recall()[room];
