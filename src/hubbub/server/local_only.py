@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubbub.server.settings import is_loopback
@@ -29,5 +29,5 @@ class LocalOnly:
 def make_local(routes: Sequence[BaseRoute]) -> None:
     """Have the routes answer clients of this machine alone."""
     for route in routes:
-        assert isinstance(route, Route)
+        assert isinstance(route, Route | WebSocketRoute)
         route.app = LocalOnly(route.app)
