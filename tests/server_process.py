@@ -1,6 +1,7 @@
 """A server in a process of its own, on a free port of the loopback interface, with its log."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,12 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 UVICORN = (sys.executable, "-m", "uvicorn")
 HUBBUB = (str(Path(sys.executable).with_name("hubbub")),)
+TOKEN = re.compile(r"eyJ[\w-]{15,}\.eyJ")
+"""Where a JSON Web Token begins: both its header and its claims are JSON in base64."""
+
+SECRETS = ("HUBBUB_SECRET", "HUBBUB_API_KEY", "HUBBUB_ADMIN_KEY", "HUBBUB_METRICS_KEY")
+"""Variables whose values no server may ever log."""
+
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
@@ -73,8 +80,9 @@ class ServerProcess:
 
 
 def log_complaints(log: str, secrets: Sequence[str]) -> list[str]:
-    """Why a log is not clean: its tracebacks, and the lines with a secret or the last part of one."""
-    found = [f"traceback in the log: {log[log.index('Traceback') :][:3_000]}"] if "Traceback" in log else []
+    """Why a log is not clean: its tracebacks, and the lines with a secret, the last part of one, or a JWT."""
+    found = [f"a token is in the log: {line[:300]}" for line in log.splitlines() if TOKEN.search(line)]
+    found += [f"traceback in the log: {log[log.index('Traceback') :][:3_000]}"] if "Traceback" in log else []
     for secret in secrets:
         # Servers cut long messages in the middle: the end alone would be a leak as well.
         for piece in {secret, secret[-24:]}:
@@ -124,6 +132,9 @@ def running(
             stderr=subprocess.STDOUT,
         )
     server = ServerProcess(process, port, log_file)
+    for name in SECRETS:
+        for secret in (environment or {}).get(name, "").split():
+            server.secret(secret)
     try:
         _wait_until_listening(server)
         yield server
