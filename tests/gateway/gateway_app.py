@@ -120,6 +120,9 @@ class Methods(StandardHandlers):
                 raise PlannedCrash
             case "join":
                 return to_payload(await join(visitor, *from_json(data or "")))
+            case "forget":
+                hub.disconnect(visitor.connection)
+                return None
             case "leave":
                 hub.leave(from_json(data or ""), visitor.connection)
                 return None

@@ -112,3 +112,12 @@ async def test_an_sdk_is_refused_what_the_hub_refuses(server: Server) -> None:
         with pytest.raises(CentrifugeError) as refusal:
             await call(one, "join", ["no such name"])
         assert refusal.value.code == 107  # type: ignore[attr-defined]
+
+
+async def test_a_client_that_is_forgotten_is_told_so(server: Server) -> None:
+    name = room("open")
+    async with wire(server.ws(ENDPOINT)) as one, server.http() as http:
+        await one.ask("subscribe", channel=name)
+        await one.say({"id": 9, "rpc": {"method": "forget"}})
+        assert (await one.end())[0] == 3503
+        assert name not in (await http.get("/state")).json()["rooms"]

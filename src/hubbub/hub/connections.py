@@ -138,6 +138,13 @@ class Connections:
         """Write what was published in this turn of the event loop."""
         self._fanout.flush()
 
+    def release(self, member: Connection) -> None:
+        """The hub's user wants no more of it. The client of another protocol cannot go on without the hub."""
+        self.flush()
+        if member.delegate is not None and not member.closed:
+            member.end(*member.endings.unwanted)
+        self.forget(member)
+
     def forget(self, member: Connection) -> None:
         """The connection has ended, or is no longer ours: it leaves all rooms at once."""
         if member.place is not None:

@@ -189,11 +189,11 @@ class Hub(AllNodes):
         return connection
 
     def disconnect(self, member: "WebSocket | Connection") -> None:
-        """Forget the connection: it leaves all rooms. Does not close it; an unknown one is no error."""
+        """Forget the connection: it leaves all rooms. Does not close it, but for a client of the Centrifuge
+        protocol, which would believe itself in them; an unknown one is no error."""
         connection = self._known(member)
         if connection is not None:
-            self.flush()
-            self._connections.forget(connection)
+            self._connections.release(connection)
 
     @property
     def connections(self) -> list[Connection]:
