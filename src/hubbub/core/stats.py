@@ -160,7 +160,7 @@ class Stats:
     """Connections closed because they did not answer the heartbeat."""
 
     queued_most: int = 0
-    """Most bytes that ever waited for one connection, of those that have ended."""
+    """Most bytes that were seen to wait for one connection: when it ended, or when somebody looked."""
 
     refused: dict[RefusalReason, int] = field(default_factory=dict)
     """Refusals, by reason."""
