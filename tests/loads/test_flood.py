@@ -6,9 +6,12 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from figure_table import Tell
 from figures import FULL, sized
@@ -101,29 +104,54 @@ class CalmRoom:
         await eventually(lambda: len(self.lost) == CALM, 10)
 
 
-async def flooded(server: ServerProcess) -> tuple[list[float], list[float], list[Visit]]:
-    """Latencies of the others without the flood and beside it, and what became of the flood."""
-    room = CalmRoom(server.port)
+@dataclass(slots=True)
+class Outcome:
+    """Without the flood, and beside it."""
+
+    latencies: list[list[float]]
+    """Seconds to the others, of each of their messages."""
+
+    busy: list[float]
+    """Seconds that the server computed."""
+
+    visits: list[Visit]
+
+
+async def flooded(server: ServerProcess) -> Outcome:
+    """Let the others talk, and then once more beside the flood."""
+
+    def computed() -> float:
+        times = process.cpu_times()
+        return times.user + times.system
+
+    room, process = CalmRoom(server.port), psutil.Process(server.process.pid)
     await room.come()
     async with flooders(server.port) as flood:
-        without = await room.talk()
+        busy = [computed()]
+        latencies = [await room.talk()]
+        busy.append(computed())
         flooding = asyncio.create_task(flood.communicate(b"go\n"))
-        beside = await room.talk()
+        latencies.append(await room.talk())
+        busy.append(computed())
         told, _ = await asyncio.wait_for(flooding, SECONDS + 60)
     assert not room.lost, "the others stay"
     await room.go()
-    return without, beside, msgspec.json.decode(told, type=list[Visit])
+    took = [after - before for before, after in pairwise(busy)]
+    return Outcome(latencies, took, msgspec.json.decode(told, type=list[Visit]))
 
 
 def test_a_flood_is_limited_and_the_others_go_on(tmp_path: Path, tell: Tell) -> None:
     with running([*HUBBUB, "serve", "--drain", "0"], tmp_path / "serve.log", folder=tmp_path) as server:
-        without, beside, visits = run(flooded(server))
+        seen = run(flooded(server))
+    visits, (without, beside) = seen.visits, seen.latencies
     sent = sum(visit.sent for visit in visits)
     accepted = sum(visit.accepted for visit in visits)
     codes = Counter(visit.code for visit in visits)
     tell(
         "flood", f"{FLOODERS} clients, {sent / SECONDS:,.0f} messages/s sent, {accepted / SECONDS:,.0f} taken"
     )
+    busy, calm = (f"{seconds / SECONDS:.0%}" for seconds in reversed(seen.busy))
+    tell("the server's processor time", f"{busy} of a core, without {calm}")
     tell("closed", f"{dict(codes)}", "1008")
     before, p99 = percentile(without, 0.99) * 1e3, percentile(beside, 0.99) * 1e3
     tell("p99 of the others", f"{p99:.1f} ms, without {before:.1f} ms", "within 20 % or 5 ms")
