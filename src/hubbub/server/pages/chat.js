@@ -135,6 +135,7 @@ function show(name) {
 function leave(name) {
   talks.get(name)?.leave();
   talks.delete(name);
+  outbox.left(name);
   forget(name);
   if (name === shown.name) location.hash = [...talks.keys()][0];
   showUnread();

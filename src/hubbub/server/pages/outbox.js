@@ -57,6 +57,11 @@ export class Outbox extends EventTarget {
     this.#keep((entry) => entry.room !== room || entry.state !== "sent");
   }
 
+  /** The user has left the room. @param {string} room */
+  left(room) {
+    this.#keep((entry) => entry.room !== room);
+  }
+
   /** @param {string} id */
   retry(id) {
     const entry = this.entries.find((one) => one.id === id);
