@@ -34,7 +34,7 @@ def test_no_client_can_make_many_labels() -> None:
 def test_every_refusal_has_a_reason_and_nothing_else_has() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     reasons = {kind.__name__: refusal_of(kind.__new__(kind)) for kind in kinds}
-    refused = (errors.Refused, errors.BadMessage, errors.SlowConsumer)
+    refused = (errors.Refused, errors.BadMessage, errors.SlowConsumer, errors.Overloaded)
     for kind in kinds:
         assert (reasons[kind.__name__] is not None) == issubclass(kind, refused), kind
     assert reasons["OriginRefused"] is RefusalReason.ORIGIN
