@@ -16,7 +16,7 @@ from playwright.async_api import Browser
 from server_process import free_port, running
 
 NODE = Path(__file__).parent / "node"
-STEPS = 9
+STEPS = 10
 BUNDLES = ["centrifuge.js", "centrifuge.protobuf.js"]
 
 RECOVERY = """

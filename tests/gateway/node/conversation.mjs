@@ -145,6 +145,23 @@ function conversation({ Centrifuge, own, url, origin, tokens, where, isBinary })
       nobody.disconnect();
     },
 
+    async "get only what a filter fits"() {
+      const room = `tagged:${where}`;
+      const [nobody, told] = client();
+      nobody.connect();
+      await told.next("connected");
+      const tagsFilter = { op: "not", nodes: [{ key: "n", cmp: "in", vals: ["1", "3"] }] };
+      const [, heard] = enter(nobody, room, { tagsFilter });
+      await heard.next("subscribed");
+      for (const n of [1, 2, 3, 4]) await publish(`${room}?n=${n}`, n);
+      for (const n of [2, 4]) {
+        const { data, offset, tags } = await heard.next("publication");
+        assert.deepEqual([hear(data), offset, tags.n], [n, n, `${n}`]);
+      }
+      assert.equal(heard.count("publication"), 0);
+      nobody.disconnect();
+    },
+
     async "see who comes and goes"() {
       const [ada, toldAda] = client({ token: tokens.ada });
       const [bob, toldBob] = client({ token: tokens.bob });
