@@ -155,6 +155,40 @@ async def test_when_everybody_is_cut_off_it_ends_at_once() -> None:
     assert load.elapsed < 60.0
 
 
+async def test_a_server_that_closes_during_the_warm_up_is_told() -> None:
+    async def closes(socket: ServerConnection) -> None:
+        await socket.close(1008, "not today")
+
+    async with serve(closes, "127.0.0.1", 0) as one:
+        url = f"http://127.0.0.1:{next(iter(one.sockets)).getsockname()[1]}"
+        plan = Plan(rooms=1, clients=2, size=100, rate=1.0, seconds=1.0)
+        with pytest.raises(LoadError, match="the server said: 1008 not today"):
+            await Load(plan, PlainTarget(url, "/", "run"), "run", print).run()
+
+
+async def test_a_server_that_reads_no_more_does_not_hold_it_up_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hubbub.server.commands.load.SETTLING", 0.5)
+    over = asyncio.Event()
+
+    async def stalls(socket: ServerConnection) -> None:
+        await socket.send(await socket.recv())
+        socket.transport.pause_reading()
+        await over.wait()
+
+    told: list[str] = []
+    async with serve(stalls, "127.0.0.1", 0, ping_interval=None, max_queue=1) as one:
+        url = f"http://127.0.0.1:{next(iter(one.sockets)).getsockname()[1]}"
+        plan = Plan(rooms=1, clients=1, size=60_000, rate=1_000.0, seconds=1.0)
+        load = Load(plan, PlainTarget(url, "/", "run"), "run", told.append)
+        async with asyncio.timeout(30.0):
+            await load.run()
+        over.set()
+    assert "the server takes no more" in told
+    assert load.lost > 0
+
+
 async def test_a_fault_ends_the_command_with_1() -> None:
     async with faulty_server("doubles") as url:
         status, printed = await bench(url, *SMALL, "--rooms", "1")

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -174,7 +174,8 @@ class Load:
             if loop.time() >= again:
                 again = loop.time() + 1.0
                 for one in waiting.values():
-                    await one.say(self._marks.text(WARM_UP, 0))
+                    with suppress(ConnectionClosed):  # its listener tells
+                        await one.say(self._marks.text(WARM_UP, 0))
             await asyncio.sleep(0.01)
 
     def _check(self, deadline: float, waiting: int) -> None:
@@ -190,11 +191,18 @@ class Load:
     async def _send(self) -> None:
         """Send each message when it is due. Its time counts from then, so that it is seen who holds it up."""
         began = time.perf_counter()
+        try:
+            # A server that reads no more holds a sender up for ever.
+            async with asyncio.timeout(self.plan.seconds + SETTLING):
+                await self._send_from(began)
+        except TimeoutError:
+            self._told("the server takes no more")
+        self.elapsed = max(time.perf_counter() - began, _TURN)
+
+    async def _send_from(self, began: float) -> None:
         sent, told = 0, 1
         while sent < self.plan.messages and not self.stopped.is_set() and self._somebody_is_left():
             now = time.perf_counter() - began
-            if now > self.plan.seconds + SETTLING:
-                break
             while sent < min(self.plan.messages, math.floor(now * self.plan.rate) + 1):
                 await self._send_one(sent, began + sent / self.plan.rate)
                 sent += 1
@@ -202,7 +210,6 @@ class Load:
                 self._report(told, sent)
                 told += 1
             await asyncio.sleep(_TURN)
-        self.elapsed = max(time.perf_counter() - began, _TURN)
 
     def _somebody_is_left(self) -> bool:
         return self.tally.endings.total() < len(self.clients)
@@ -243,4 +250,9 @@ async def _connected(url: str) -> ClientConnection:
 
 
 async def _leave(clients: Sequence[LoadClient]) -> None:
-    await asyncio.gather(*(one.socket.close() for one in clients))
+    try:
+        async with asyncio.timeout(SETTLING):
+            await asyncio.gather(*(one.socket.close() for one in clients))
+    except TimeoutError:
+        for one in clients:
+            one.socket.transport.abort()
