@@ -100,6 +100,7 @@ export class Talk extends EventTarget {
       this.#forgotten = isSame && !recovered ? position.offset - mark.offset : 0;
       this.#place = { epoch: position.epoch, offset: recovered ? mark.offset : position.offset };
       this.transcript = new Transcript(this.#place.offset + 1);
+      if (!mark?.epoch) remember(this.name, this.#place); // what comes from now on is unread
       this.#emit("loaded");
     }
     queueMicrotask(() => { // after what was missed
