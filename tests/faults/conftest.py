@@ -13,11 +13,8 @@ from js_members import node_process
 from mixed_crowd import MIXED, Kind
 from nodes import nodes
 
-# A group each: with `--dist loadgroup` only one of the test processes starts that cluster.
-KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(f"faults on {kind}")) for kind in ("redis", "nats")]
 
-
-@pytest.fixture(scope="session", params=KINDS)
+@pytest.fixture(scope="session", params=["redis", "nats"])
 def running_cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:

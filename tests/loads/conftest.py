@@ -38,6 +38,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
     lines = rows([report for report in reports if getattr(report, "when", "") == "call"])
-    if lines:
+    if FULL and lines:
         terminalreporter.write_sep("=", "figures")
         terminalreporter.write_line("\n".join(lines))

@@ -20,8 +20,8 @@ from resumers import Resumer, Resumers
 
 pytestmark = pytest.mark.timeout(sized(120, 300))
 
-CLIENTS, ROOMS = sized(60, 2_000), sized(6, 100)
-RATE = sized(100, 500)
+CLIENTS, ROOMS = sized(40, 2_000), sized(4, 100)
+RATE = sized(50, 500)
 """Publications a second."""
 
 WINDOW = sized(1, 10)
