@@ -2,9 +2,7 @@
 
 import { element, shape } from "./admin_elements.js";
 import { age } from "./admin_format.js";
-import { SPAN } from "./admin_series.js";
 
-const WIDTH = SPAN - 1;
 const HEIGHT = 100;
 
 export class Chart {
@@ -18,6 +16,8 @@ export class Chart {
   #others = shape("g");
   #cursor = shape("line", { class: "cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
   #picture;
+  #grid = [0, HEIGHT / 2, HEIGHT].map((y) => shape("line", { class: "grid", x1: 0, y1: y, y2: y }));
+  #span = element("span");
   #line = [];
   #pointed = -1; // the second that the pointer is at; -1 for none
 
@@ -30,12 +30,11 @@ export class Chart {
     this.#title = title;
     this.#format = format;
     this.#least = least;
-    const grid = [0, HEIGHT / 2, HEIGHT].map((y) => shape("line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y }));
-    const attributes = { role: "img", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
-    this.#picture = shape("svg", attributes, ...grid, this.#area, this.#others, this.#sum, this.#cursor);
+    const attributes = { role: "img", preserveAspectRatio: "none" };
+    this.#picture = shape("svg", attributes, ...this.#grid, this.#area, this.#others, this.#sum, this.#cursor);
     this.#picture.addEventListener("pointermove", (event) => this.#point(event));
     this.#picture.addEventListener("pointerleave", () => this.#point(null));
-    const scale = element("div", { class: "scale" }, this.#most, element("span", {}, "5 min"));
+    const scale = element("div", { class: "scale" }, this.#most, this.#span);
     const caption = element("figcaption", {}, title, this.#now);
     this.element = element("figure", { class: "chart" }, caption, this.#picture, scale);
   }
@@ -48,13 +47,16 @@ export class Chart {
     this.#sum.setAttribute("d", path(line, y));
     this.#area.setAttribute("d", area(line, y));
     this.#others.replaceChildren(...others.map((one) => shape("path", { class: "node", d: path(one, y) })));
+    this.#picture.setAttribute("viewBox", `0 0 ${line.length - 1} ${HEIGHT}`);
+    for (const one of this.#grid) one.setAttribute("x2", line.length - 1);
+    this.#span.textContent = age(line.length);
     this.#most.textContent = `0 – ${this.#format(most)}`;
     this.#tell();
   }
 
   #point(event) {
     const box = this.#picture.getBoundingClientRect();
-    this.#pointed = event ? Math.round(((event.clientX - box.left) / box.width) * WIDTH) : -1;
+    this.#pointed = event ? Math.round(((event.clientX - box.left) / box.width) * (this.#line.length - 1)) : -1;
     this.#tell();
   }
 
@@ -62,14 +64,14 @@ export class Chart {
     const last = this.#line.findLast((value) => value !== null);
     const value = this.#pointed >= 0 ? this.#line[this.#pointed] : last;
     const shown = value === undefined || value === null ? "–" : this.#format(value);
-    const ago = this.#pointed >= 0 ? ` ${age(WIDTH - this.#pointed)} ago` : "";
+    const ago = this.#pointed >= 0 ? ` ${age(this.#line.length - 1 - this.#pointed)} ago` : "";
     this.#now.textContent = shown + ago;
     this.#cursor.setAttribute("visibility", this.#pointed >= 0 ? "visible" : "hidden");
     this.#cursor.setAttribute("x1", this.#pointed);
     this.#cursor.setAttribute("x2", this.#pointed);
     const now = last === undefined ? "nothing yet" : this.#format(last);
     const most = this.#format(Math.max(0, ...this.#line.map(Number)));
-    this.#picture.setAttribute("aria-label", `${this.#title}: now ${now}, at most ${most} in 5 minutes`);
+    this.#picture.setAttribute("aria-label", `${this.#title}: now ${now}, at most ${most} in ${age(this.#line.length)}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the nodes said over the last minutes, and the lines that charts make of it. */
 
-export const SPAN = 300; // seconds
+const SPAN = 300; // seconds that are kept
+const LEAST_SPAN = 60; // that are shown
 const STALE = 4; // seconds after which a node's last word counts no more
 
 /** How a figure comes about: a function of a node's snapshot and the one before it. */
@@ -60,6 +61,12 @@ export class Series {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** How many seconds there are to show. */
+  get span() {
+    const first = Math.min(...[...this.#nodes.values()].map(([point]) => point.at));
+    return Math.min(SPAN, Math.max(LEAST_SPAN, Math.ceil(Date.now() / 1000 - first) || 0));
+  }
+
   /**
    * One value for each of the last seconds, oldest first; null where nobody said anything.
    * @param {string} name of a figure @param {string} [node] only this one's
@@ -70,7 +77,7 @@ export class Series {
     const together = FIGURES[name][1];
     const cursors = chosen.map(() => 0);
     const line = [];
-    for (let second = now - SPAN + 1; second <= now; second++) {
+    for (let second = now - this.span + 1; second <= now; second++) {
       const values = [];
       chosen.forEach((points, index) => {
         while (cursors[index] < points.length && points[cursors[index]].at < second + 1) cursors[index]++;
