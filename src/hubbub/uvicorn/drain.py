@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 from types import FrameType
+from typing import TYPE_CHECKING, Final
 
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -17,6 +18,14 @@ from uvicorn.server import Server
 from hubbub.uvicorn.closing import Closing
 from hubbub.uvicorn.endpoint import DRAIN, PORTS, Drain
 from hubbub.uvicorn.sockets import port_of
+
+if TYPE_CHECKING:
+    from uvicorn.server import Protocols
+
+TICK: Final = 0.1
+"""Seconds between closes while draining: as often as uvicorn itself looks at its state."""
+
+ROUNDING: Final = 1e-9
 
 _logger = logging.getLogger("uvicorn.error")
 
@@ -55,20 +64,48 @@ class DrainingServer(Server):
         await super().shutdown(sockets)
 
     async def _spread_closes(self) -> None:
-        connections = [one for one in self.server_state.connections if isinstance(one, Closing)]
+        connections: list[Protocols] = [
+            one for one in self.server_state.connections if isinstance(one, Closing)
+        ]
         if not connections:
             return
         _logger.info("Draining %d WebSockets over %g s", len(connections), self.window)
         random.shuffle(connections)
-        began = asyncio.get_running_loop().time()
-        for index, connection in enumerate(connections):
-            await self._wait_until(began + self.window * index / len(connections))
+        pace = Pace(len(connections), self.window)
+        while connections and self.server_state.connections and not self._interrupted:
+            for _ in range(pace.step()):
+                self._close_one(connections)
+            await asyncio.sleep(TICK)
+
+    def _close_one(self, connections: "list[Protocols]") -> None:
+        """Close the next one that has not left by itself."""
+        while connections:
+            connection = connections.pop()
             if connection in self.server_state.connections:
                 connection.shutdown()
+                return
 
-    async def _wait_until(self, due: float) -> None:
-        """Return at that loop time, or sooner when nobody is left or somebody is in a hurry."""
-        loop = asyncio.get_running_loop()
-        connections = self.server_state.connections
-        while (left := due - loop.time()) > 0 and connections and not self._interrupted:  # noqa: ASYNC110
-            await asyncio.sleep(min(left, 0.1))  # as often as uvicorn itself looks at its state
+
+class Pace:
+    """How many clients to close at each tick, so that no second has more than its share.
+
+    A tick that comes late makes up for nothing: a busy server would else close in bursts, just when the nodes
+    that take its clients are busy too. It takes longer then.
+
+    Args:
+        count: all clients.
+        window: seconds for all of them.
+    """
+
+    __slots__ = ("_owed", "_share")
+
+    def __init__(self, count: int, window: float) -> None:
+        self._share = count * TICK / window
+        self._owed = max(0.0, 1 - self._share)  # the first one goes at once
+
+    def step(self) -> int:
+        """One more tick."""
+        self._owed += self._share
+        whole = int(self._owed + ROUNDING)
+        self._owed -= whole
+        return whole
