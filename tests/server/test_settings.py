@@ -26,6 +26,7 @@ GIVEN = {
     "workers": 3,
     "drain": 2.5,
     "log_level": "debug",
+    "log_format": "json",
     "broker": "redis://localhost:6379/3",
     "data": "elsewhere",
     "origins": ["https://a.example.com", "https://b.example.com"],
