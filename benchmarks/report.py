@@ -93,7 +93,7 @@ def _targets(results: Results) -> str:
         reached = results.reached(target)
         verdict = "not run" if reached is None else "reached" if reached <= target.at_most else "NOT reached"
         figures = f"{_number(reached):>8} of at most {target.at_most:<4.3g} {unit:<16}"
-        lines.append(f"  {target.row:<16}{target.server:<16}{figures} {verdict}")
+        lines.append(f"  {target.row:<16}{target.server:<18}{figures} {verdict}")
     return "\n".join(lines)
 
 

@@ -27,6 +27,10 @@ ALL: tuple[Target, ...] = (
     Target("stalled", "hubbub", None, 1.1),
     Target("fanout-w1", "hubbub-history", "hubbub", 1.3),
     Target("fanout-w64", "hubbub-history", "hubbub", 1.3),
+    Target("fanout-w1", "hubbub-centrifuge", "hubbub", 1.5),
+    Target("fanout-w64", "hubbub-centrifuge", "hubbub", 1.5),
+    Target("connect", "hubbub-centrifuge", None, 250.0),
+    Target("memory", "hubbub-centrifuge", None, 14.0),
     Target("publish", "hubbub-sqlite", "hubbub-history", 1 / 0.3),
     Target("publish-workers", "hubbub-redis", "tutorial-redis", 1 / 4),
 )

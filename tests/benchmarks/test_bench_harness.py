@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import peers, rows
+from benchmarks import peers, rows, targets
 from benchmarks.chart import chart
 from benchmarks.measure import Sample
+from benchmarks.measure import take as measure
 from benchmarks.progress import Progress
 from benchmarks.report import tables
 from benchmarks.results import Results, ratio
@@ -94,6 +96,23 @@ def test_a_server_that_cannot_run_keeps_its_line_with_the_reason() -> None:
     text = tables(results)
     assert "not run: not installed" in text
     assert "not run: has no fanout part" in text
+
+
+def test_every_target_is_of_a_row_in_which_its_servers_take_part() -> None:
+    for target in targets.ALL:
+        asks = rows.BY_NAME[target.row].asks
+        for name in filter(None, (target.server, target.beside)):
+            assert set(asks) & set(peers.BY_NAME[name].paths), (target.row, name)
+
+
+def test_the_row_about_connections_runs_with_clients_of_the_protocol() -> None:
+    server = peers.BY_NAME["hubbub-centrifuge"]
+    row = replace(rows.BY_NAME["connect"], load=("--mode", "idle", "--connections", "20"))
+    sample = measure(row, server)
+    assert sample.note is None
+    assert sample.value is not None
+    assert sample.value > 0
+    assert sample.seen["connections"] == 20
 
 
 @pytest.mark.parametrize(
