@@ -3,6 +3,9 @@
 The rules are those of RFC 8725 (JSON Web Token best practices): algorithms are fixed by the server and all
 of one family, `exp` and `sub` are required, keys have their full length, and a token's size is checked before
 it is looked at. Nothing in a token is believed before its signature is.
+
+PyJWT is imported by what makes or checks tokens, not with the module: with the cryptography under it that
+takes a quarter of the time in which `hubbub` is imported, and many applications have no tokens.
 """
 
 import hmac
@@ -10,8 +13,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
-
-import jwt
 
 from hubbub.core.errors import ConfigurationError, Unauthorized
 from hubbub.core.users import User
@@ -22,7 +23,6 @@ MIN_SECRET_BYTES = 32
 """RFC 7518 section 3.2 for HS256: a key at least as long as the hash."""
 
 _FAMILIES: Final = {"HS": "HMAC", "RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "EdDSA"}
-_DEFECTS: Final = (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError)
 
 
 class Verifier(Protocol):
@@ -60,6 +60,8 @@ class Tokens:
         issuer: str | None = None,
         leeway: float = 30.0,
     ) -> None:
+        import jwt
+
         self._keys = [key] if isinstance(key, str | bytes) else list(key)
         self._algorithms = list(algorithms)
         self._audience = audience
@@ -110,7 +112,7 @@ class Tokens:
                     options={"require": ["exp", "sub"]},
                 )
                 return _user(claims, self._leeway)
-            except _DEFECTS as error:
+            except _defects() as error:
                 detail = detail or type(error).__name__
         raise Unauthorized(detail)
 
@@ -143,6 +145,8 @@ class Tickets:
         Raises:
             ValueError: if the user's claims are too large for a ticket of 8 KiB.
         """
+        import jwt
+
         now = time.time()
         until = now + self._ttl if user.expires_at is None else min(now + self._ttl, user.expires_at)
         payload = {
@@ -164,13 +168,15 @@ class Tickets:
         Raises:
             Unauthorized: the second time, after its time, from another origin, or for anything else.
         """
+        import jwt
+
         if len(ticket) > MAX_TOKEN_BYTES:
             raise Unauthorized("ticket too long")
         try:
             payload = jwt.decode(
                 ticket, self._key, algorithms=["HS256"], options={"require": ["exp", "sub", "jti"]}
             )
-        except _DEFECTS as error:
+        except _defects() as error:
             raise Unauthorized(f"ticket: {type(error).__name__}") from error
         if payload["origin"] not in (None, origin):
             raise Unauthorized("ticket of another origin")
@@ -187,8 +193,17 @@ def check_secret(secret: str | bytes) -> None:
         )
 
 
+def _defects() -> tuple[type[Exception], ...]:
+    """What PyJWT raises for a token that is not good."""
+    import jwt
+
+    return (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError)
+
+
 def _check_key(algorithm: str, key: str | bytes) -> None:
     """Raises `ConfigurationError` for a key with which every token would be refused."""
+    import jwt
+
     try:
         known = jwt.get_algorithm_by_name(algorithm)
         defect = known.check_key_length(known.prepare_key(key))

@@ -65,8 +65,9 @@ def check_hubbub(words: list[str]) -> None:
     if name.startswith("-"):
         check_click(cli.main, words)
         return
-    assert name in cli.main.commands, f"hubbub has no command {name}"
-    check_click(cli.main.commands[name], rest)
+    command = cli.main.get_command(click.Context(cli.main), name)
+    assert command is not None, f"hubbub has no command {name}"
+    check_click(command, rest)
 
 
 def check_click(command: click.Command, words: list[str]) -> None:

@@ -18,3 +18,19 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, missing: str)
         'Error: the command needs more than the library: pip install "hubbub[server]"'
     )
     assert "Traceback" not in ended.stderr
+
+
+def test_a_command_imports_neither_the_other_commands_nor_what_it_does_not_use(tmp_path: Path) -> None:
+    code = """
+import sys
+from hubbub.server.cli import main
+main(["check", "--help"], standalone_mode=False)
+from hubbub.server.cli import SECTIONS
+commands = [name for names in SECTIONS.values() for name in names]
+there = [name for name in commands if f"hubbub.server.commands.{name}" in sys.modules]
+print(there, "jwt" in sys.modules)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "['check'] False"

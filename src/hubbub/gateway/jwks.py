@@ -4,11 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import jwt
-
 from hubbub.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import jwt
 
 LIFETIME = 300.0
 """Seconds until the keys are fetched again."""
@@ -40,6 +42,8 @@ class JwkSets:
     def __init__(
         self, urls: Sequence[str], *, lifetime: float = LIFETIME, cooldown: float = COOLDOWN
     ) -> None:
+        import jwt
+
         for url in urls:
             parts = urlsplit(url)
             if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
@@ -54,13 +58,13 @@ class JwkSets:
         self._tried = -cooldown  # when that was tried last
         self._fetching: asyncio.Task[None] | None = None
 
-    def known(self, kid: str | None) -> list[jwt.PyJWK] | None:
+    def known(self, kid: str | None) -> "list[jwt.PyJWK] | None":
         """The keys that a token with this key id may be signed with; None if they have to be fetched."""
         if time.monotonic() - self._fetched >= self._lifetime:
             return None
         return self._find(kid) or None
 
-    async def find(self, kid: str | None) -> list[jwt.PyJWK]:
+    async def find(self, kid: str | None) -> "list[jwt.PyJWK]":
         """The same, after fetching them where that is due. None are found while no address answers."""
         keys = self.known(kid)
         if keys is not None:
@@ -71,7 +75,7 @@ class JwkSets:
             await asyncio.shield(self._fetching)
         return self._find(kid)
 
-    def _find(self, kid: str | None) -> list[jwt.PyJWK]:
+    def _find(self, kid: str | None) -> "list[jwt.PyJWK]":
         return [key for keys in self._keys for key in keys if kid is None or key.key_id == kid]
 
     async def _fetch(self) -> None:

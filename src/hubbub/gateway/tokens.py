@@ -5,18 +5,18 @@ believed before its signature is, and the key id in its header is compared and n
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
-
-import jwt
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from hubbub.auth import MAX_TOKEN_BYTES, Tokens
 from hubbub.core.errors import ConfigurationError, Unauthorized
 from hubbub.gateway.jwks import JwkSets
 from hubbub.gateway.later import Maybe
 
+if TYPE_CHECKING:
+    import jwt
+
 Claims: TypeAlias = Mapping[str, object]
 
-_DEFECTS: Final = (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError)
 _PUBLIC: Final = ("RS", "PS", "ES", "Ed")
 
 
@@ -53,6 +53,8 @@ class TokenVerifier:
         leeway: float = 30.0,
         endless: bool = False,
     ) -> None:
+        import jwt
+
         if (key is None) is not bool(jwks):
             raise ConfigurationError("Tokens are checked with a key, or with the keys at some addresses")
         if key is not None:
@@ -85,10 +87,12 @@ class TokenVerifier:
         known = self._sets.known(kid)
         return self._after(token, self._sets.find(kid)) if known is None else self._decode(token, known)
 
-    async def _after(self, token: str, keys: Awaitable[Sequence[jwt.PyJWK]]) -> Claims:
+    async def _after(self, token: str, keys: "Awaitable[Sequence[jwt.PyJWK]]") -> Claims:
         return self._decode(token, await keys)
 
     def _decode(self, token: str, keys: Sequence[Any]) -> Claims:
+        import jwt
+
         detail = "" if keys else "unknown key"
         for key in keys:
             try:
@@ -103,7 +107,7 @@ class TokenVerifier:
                 )
             except jwt.ExpiredSignatureError:
                 raise TokenExpired("expired") from None
-            except _DEFECTS as error:
+            except _defects() as error:
                 detail = detail or type(error).__name__
             else:
                 return claims
@@ -112,10 +116,19 @@ class TokenVerifier:
 
 def _key_id(token: str) -> str | None:
     """The key that a token says it is signed with: good for a comparison and nothing else."""
+    import jwt
+
     try:
         kid = jwt.get_unverified_header(token).get("kid")
-    except _DEFECTS as error:
+    except _defects() as error:
         raise Unauthorized(type(error).__name__) from None
     if kid is not None and not isinstance(kid, str):
         raise Unauthorized("kid")
     return kid
+
+
+def _defects() -> tuple[type[Exception], ...]:
+    """What PyJWT raises for a token that is not good."""
+    import jwt
+
+    return (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError)

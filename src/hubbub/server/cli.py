@@ -3,23 +3,14 @@
 import click
 
 import hubbub
-from hubbub.server.commands.bench import bench
-from hubbub.server.commands.check import check
-from hubbub.server.commands.headings import Sections
-from hubbub.server.commands.history import history
-from hubbub.server.commands.presence import presence
-from hubbub.server.commands.pub import pub
-from hubbub.server.commands.run import run
-from hubbub.server.commands.serve import serve
-from hubbub.server.commands.sub import sub
-from hubbub.server.commands.token import token
+from hubbub.server.commands.sections import Sections
 
-SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Run a server": (serve, run),
-    "Set it up": (check, token),
-    "Talk to a running server": (pub, sub, history, presence, bench),
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Run a server": ("serve", "run"),
+    "Set it up": ("check", "token"),
+    "Talk to a running server": ("pub", "sub", "history", "presence", "bench"),
 }
-"""The commands, as the help has them."""
+"""The commands, as the help has them. Each is in a module of its name in `hubbub.server.commands`."""
 
 
 @click.group(

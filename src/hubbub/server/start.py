@@ -2,13 +2,13 @@
 
 import sys
 
+from hubbub.server.extra import missing
+
 
 def main() -> None:
     """Run the command line. Ends with 1 and a sentence where the extra ``server`` is not installed."""
     try:
         from hubbub.server.cli import main as command_line
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "hubbub":
-            raise
-        sys.exit(f'Error: the command needs more than the library: pip install "hubbub[server]" ({error})')
+        sys.exit(f"Error: {missing(error)}")
     command_line()

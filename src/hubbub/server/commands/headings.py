@@ -1,8 +1,7 @@
-"""Help that is divided by headings: the commands of the program, and the options of a server's settings."""
+"""Help that shows the options of a server's settings under headings."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
@@ -49,42 +48,3 @@ class SettingsCommand(click.Command):
             if ones:
                 with formatter.section(heading):
                     formatter.write_dl(ones)
-
-
-class Sections(click.Group):
-    """A group that shows its commands under headings.
-
-    Args:
-        sections: the commands under each heading.
-        options: of `click.Group`.
-    """
-
-    def __init__(self, *, sections: Mapping[str, Sequence[click.Command]], **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        self._sections = sections
-        for commands in sections.values():
-            for command in commands:
-                self.add_command(command)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the part of the help that lists the commands."""
-        longest = max(map(len, self.commands))
-        for heading, commands in self._sections.items():
-            with formatter.section(heading):
-                rows = [(f"{one.name:{longest}}", one.get_short_help_str(limit=80)) for one in commands]
-                formatter.write_dl(rows)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. Raises `click.UsageError`, with the name that was meant if one is like it."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            self._guess(error, args[0], ctx)
-
-    def _guess(self, error: click.UsageError, name: str, ctx: click.Context) -> NoReturn:
-        near = get_close_matches(name, list(self.commands), n=1, cutoff=0.5)
-        said = error.message.rstrip(".")
-        hint = f" Did you mean {near[0]}?" if near and "Did you mean" not in said else ""
-        raise click.UsageError(f"{said}.{hint}", ctx) from error
