@@ -33,7 +33,7 @@ def test_every_file_of_the_package_is_in_it_and_nothing_else(wheel: zipfile.ZipF
     files = {path.relative_to(package).as_posix() for path in package.glob("hubbub/**/*") if path.is_file()}
     files = {name for name in files if "__pycache__" not in name}
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == files
-    assert {"hubbub/py.typed", "hubbub/js/hubbub.js", "hubbub/server/pages/chat.html"} <= files
+    assert {"hubbub/py.typed", "hubbub/js/hubbub.js", "hubbub/server/pages/chat/chat.html"} <= files
 
 
 def test_its_extras_and_its_command_are_those_of_the_project(wheel: zipfile.ZipFile) -> None:

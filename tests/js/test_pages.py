@@ -30,14 +30,15 @@ def hubbub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubbubServer]:
 
 @pytest.mark.parametrize("rule", FORBIDDEN)
 async def test_no_file_of_the_pages_has(rule: str) -> None:
-    files = [path for path in PAGES.iterdir() if path.is_file()]
+    files = [path for path in PAGES.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".html", ".css", ".js", ".svg"}
     found = [path.name for path in files if re.search(FORBIDDEN[rule], path.read_text())]
     assert found == []
 
 
 async def test_no_file_of_the_pages_is_longer_than_four_hundred_lines() -> None:
-    assert [path.name for path in PAGES.iterdir() if len(path.read_text().splitlines()) > 400] == []
+    files = [path for path in PAGES.rglob("*") if path.is_file()]
+    assert [path.name for path in files if len(path.read_text().splitlines()) > 400] == []
 
 
 @pytest.mark.parametrize("path", ["/", "/chat"])

@@ -92,7 +92,7 @@ def test_the_admin_page_is_on_the_operator_port_alone_with_the_files_that_it_loa
     assert status(f"{two.operator}/admin/api/session") == 401
     assert status(f"{two.public}/admin/api/session") == 404
     assert status(f"{two.public}/admin") == 404
-    for path in ("/admin", "/static/admin.js", "/static/base.css", "/hubbub.js", "/js/reconnecting.js"):
+    for path in ("/admin", "/static/admin/admin.js", "/static/base.css", "/hubbub.js", "/js/reconnecting.js"):
         assert status(two.operator + path) == 200, path
 
 

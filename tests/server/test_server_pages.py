@@ -3,6 +3,7 @@
 import http.client
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from server_process import ServerProcess
@@ -32,8 +33,8 @@ def get(server: ServerProcess, target: str, method: str = "GET") -> tuple[int, d
 
 
 def assets() -> list[str]:
-    """The names of all files that pages may load."""
-    return sorted(path.name for path in PAGES.iterdir() if path.suffix in TYPES)
+    """The names of all files that pages may load, with their folders."""
+    return sorted(path.relative_to(PAGES).as_posix() for path in PAGES.rglob("*") if path.suffix in TYPES)
 
 
 @pytest.mark.parametrize("path", ["/", "/chat"])
@@ -73,16 +74,13 @@ def test_every_file_of_the_pages_is_served_as_what_it_is(served: ServerProcess) 
 
 def test_what_the_scripts_import_is_there(served: ServerProcess) -> None:
     imports = {
-        target
-        for path in PAGES.glob("*.js")
+        urljoin(f"/static/{path.relative_to(PAGES).as_posix()}", target)
+        for path in PAGES.rglob("*.js")
         for target in re.findall(r"""^import\s[^;]*?["']([^"']+)["'];""", path.read_text(), re.MULTILINE)
     }
-    assert "/hubbub.js" in imports
+    assert {"/hubbub.js", "/static/chat/elements.js", "/static/admin/elements.js"} <= imports
     for target in imports:
-        assert (
-            get(served, target if target.startswith("/") else f"/static/{target.removeprefix('./')}")[0]
-            == 200
-        )
+        assert get(served, target)[0] == 200, target
 
 
 def test_the_browser_client_is_scripts_that_find_each_other(served: ServerProcess) -> None:
@@ -121,8 +119,13 @@ def test_the_browser_client_is_scripts_that_find_each_other(served: ServerProces
         "/static/base.css%00",
         "/static/base.css%20",
         "/static/BASE.CSS",
-        "/static/home.html",
-        "/static/chat.html",
+        "/static/home/home.html",
+        "/static/chat/chat.html",
+        "/static/chat",
+        "/static/chat//chat.js",
+        "/static/chat/../base.css",
+        "/static/chat/%2e%2e/base.css",
+        "/static/admin/../../cli.py",
         "/static/cli.py",
         "/static/*",
         "/static/%FF",

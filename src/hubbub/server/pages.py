@@ -26,6 +26,7 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
+_ASSETS: Final = _TYPES.keys() - {".html"}
 _PAGES: Final = Path(str(files("hubbub.server"))) / "pages"
 _CLIENT: Final = Path(str(files("hubbub"))) / "js"
 
@@ -33,7 +34,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def page(name: str) -> FileResponse:
-    """A page's file."""
+    """A page's file, named from the folder of all pages."""
     return _file(_PAGES / name)
 
 
@@ -43,7 +44,7 @@ def _file(path: Path) -> FileResponse:
 
 def home_router(shown: Set[str]) -> APIRouter:
     """The home page, with what it says about the parts of the server that are shown here."""
-    text = home_text((_PAGES / "home.html").read_text(encoding="utf-8"), shown)
+    text = home_text((_PAGES / "home" / "home.html").read_text(encoding="utf-8"), shown)
     home_routes = APIRouter(include_in_schema=False)
 
     @home_routes.api_route("/", methods=["GET", "HEAD"])
@@ -70,7 +71,7 @@ chat_router = APIRouter(include_in_schema=False)
 @chat_router.api_route("/chat", methods=["GET", "HEAD"])
 async def chat() -> FileResponse:
     """The chat page."""
-    return page("chat.html")
+    return page("chat/chat.html")
 
 
 @router.api_route("/hubbub.js", methods=["GET", "HEAD"])
@@ -86,14 +87,20 @@ async def module(name: str) -> FileResponse:
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
-async def static(name: str) -> FileResponse:
-    """A style sheet, script or picture of a page."""
-    return _found(_PAGES, name, _TYPES.keys() - {".html"})
+async def shared(name: str) -> FileResponse:
+    """A file that all pages share."""
+    return _found(_PAGES, name, _ASSETS)
+
+
+@router.api_route("/static/{page}/{name}", methods=["GET", "HEAD"])
+async def own(page: str, name: str) -> FileResponse:
+    """A style sheet or script of one page."""
+    return _found(_PAGES, f"{page}/{name}", _ASSETS)
 
 
 def _found(folder: Path, name: str, suffixes: Set[str]) -> FileResponse:
     """The name is looked up, never joined to a path."""
-    for path in folder.iterdir():
-        if path.name == name and path.suffix in suffixes:
+    for path in folder.rglob("*"):
+        if path.suffix in suffixes and path.relative_to(folder).as_posix() == name:
             return _file(path)
     raise HTTPException(404)

@@ -63,7 +63,7 @@ def admin_routes(hub: Hub, keys: Sequence[str]) -> list[BaseRoute]:
 
 
 async def _page(request: Request) -> Response:
-    return page("admin.html")
+    return page("admin/admin.html")
 
 
 async def _session(request: Request, body: bytes) -> object:

@@ -1,8 +1,8 @@
 /** The table of connections. */
 
-import { button, byId, element } from "./admin_elements.js";
-import { age, bytes, count } from "./admin_format.js";
-import { Table } from "./admin_table.js";
+import { button, byId, element } from "./elements.js";
+import { age, bytes, count } from "./format.js";
+import { Table } from "./table.js";
 
 const PAGE = 50;
 

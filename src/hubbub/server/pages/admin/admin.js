@@ -1,13 +1,13 @@
 /** The admin page: login, views by the address's fragment, and the live feed. */
 
-import { connectionTable } from "./admin_connections.js";
-import { byId } from "./admin_elements.js";
-import { Feed } from "./admin_feed.js";
-import { Inspector } from "./admin_inspector.js";
-import { Overview } from "./admin_overview.js";
-import { roomTable } from "./admin_rooms.js";
-import { Series } from "./admin_series.js";
-import { call, forget, key, remember, Refused, whenRefused } from "./admin_session.js";
+import { connectionTable } from "./connections.js";
+import { byId } from "./elements.js";
+import { Feed } from "./feed.js";
+import { Inspector } from "./inspector.js";
+import { Overview } from "./overview.js";
+import { roomTable } from "./rooms.js";
+import { Series } from "./series.js";
+import { call, forget, key, remember, Refused, whenRefused } from "./session.js";
 
 const VIEWS = ["overview", "rooms", "connections"];
 

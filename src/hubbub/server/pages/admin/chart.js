@@ -1,7 +1,7 @@
 /** One chart: a line over the last minutes, what it is now, and what it was where the pointer is. */
 
-import { element, shape } from "./admin_elements.js";
-import { age } from "./admin_format.js";
+import { element, shape } from "./elements.js";
+import { age } from "./format.js";
 
 const HEIGHT = 100;
 

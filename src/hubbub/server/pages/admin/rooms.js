@@ -1,9 +1,9 @@
 /** The table of rooms. */
 
-import { publishInto } from "./admin_dialogs.js";
-import { button, byId, element } from "./admin_elements.js";
-import { count, rate } from "./admin_format.js";
-import { Table } from "./admin_table.js";
+import { publishInto } from "./dialogs.js";
+import { button, byId, element } from "./elements.js";
+import { count, rate } from "./format.js";
+import { Table } from "./table.js";
 
 const PAGE = 50;
 

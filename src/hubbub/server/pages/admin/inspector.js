@@ -1,10 +1,10 @@
 /** One connection: what it is, its rooms, and its frames as they come and go. */
 
-import { ageOf } from "./admin_connections.js";
-import { confirmed } from "./admin_dialogs.js";
-import { button, byId, element, notify } from "./admin_elements.js";
-import { age, bytes, count } from "./admin_format.js";
-import { call } from "./admin_session.js";
+import { ageOf } from "./connections.js";
+import { confirmed } from "./dialogs.js";
+import { button, byId, element, notify } from "./elements.js";
+import { age, bytes, count } from "./format.js";
+import { call } from "./session.js";
 
 const MOST_FRAMES = 500;
 const FRESH = 2000; // ms between looks at the figures

@@ -1,8 +1,8 @@
 /** A table that the server searches, sorts and cuts to pages; it stays fresh while it is looked at. */
 
-import { button, element } from "./admin_elements.js";
-import { count } from "./admin_format.js";
-import { call } from "./admin_session.js";
+import { button, element } from "./elements.js";
+import { count } from "./format.js";
+import { call } from "./session.js";
 
 const PAUSE = 300; // ms after a key before the search begins
 const FRESH = 5000; // ms between looks

@@ -1,10 +1,10 @@
 /** The overview: charts of all nodes in sum or of one, and the table of nodes. */
 
-import { Chart } from "./admin_chart.js";
-import { confirmed } from "./admin_dialogs.js";
-import { button, byId, element, notify } from "./admin_elements.js";
-import { age, bytes, count, milliseconds, percent, rate } from "./admin_format.js";
-import { call } from "./admin_session.js";
+import { Chart } from "./chart.js";
+import { confirmed } from "./dialogs.js";
+import { button, byId, element, notify } from "./elements.js";
+import { age, bytes, count, milliseconds, percent, rate } from "./format.js";
+import { call } from "./session.js";
 
 const MOST_LINES = 8; // of single nodes behind the sum
 
@@ -27,7 +27,7 @@ export class Overview {
   #charts = new Map();
   #rows = new Map(); // by node; kept, so that the focus stays on a button when the figures change
 
-  /** @param {import("./admin_series.js").Series} series */
+  /** @param {import("./series.js").Series} series */
   constructor(series) {
     this.#series = series;
     for (const [name, [title, format, least]] of Object.entries(CHARTS)) {

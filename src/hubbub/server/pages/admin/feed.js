@@ -1,7 +1,7 @@
 /** The live socket: shows the key first, then hears of every node once a second. */
 
 import { ReconnectingWebSocket } from "/hubbub.js";
-import { key } from "./admin_session.js";
+import { key } from "./session.js";
 
 const REFUSED = 1008;
 

@@ -1,7 +1,7 @@
 /** Dialogs: asking before something is ended, and the form to publish. */
 
-import { byId, notify } from "./admin_elements.js";
-import { call } from "./admin_session.js";
+import { byId, notify } from "./elements.js";
+import { call } from "./session.js";
 
 for (const close of document.querySelectorAll("dialog [data-close]")) {
   close.addEventListener("click", () => close.closest("dialog").close());
