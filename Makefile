@@ -1,11 +1,12 @@
 # Everything here installs what it needs into .venv first; "make" alone lists the targets.
 PORT ?= 8000
 PYTEST ?= -n 2
+SYSTEM := tests/faults tests/loads tests/deploy
 RUFF := .venv/bin/ruff
 PYTHON_FILES := . scripts/conformance scripts/pin scripts/screenshots
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench churn conformance faults loads screenshots pin clean
+.PHONY: help run test system lint types format bench churn conformance faults loads screenshots pin clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -14,10 +15,16 @@ run: ## start the server (PORT=8000)
 	@scripts/setup run
 	@.venv/bin/hubbub serve --port $(PORT)
 
-test: ## run the whole suite, browser tests included (PYTEST="-n 2" are pytest's arguments)
+test: ## run the tests, browser tests included, all but those of "make system" (PYTEST="-n 2" are pytest's arguments)
 	@scripts/setup test
 	@scripts/programs
-	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && .venv/bin/python -m pytest $(PYTEST)
+	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && \
+		.venv/bin/python -m pytest $(SYSTEM:%=--ignore=%) $(PYTEST)
+
+system: ## run small forms of "make faults" and "make loads", and the tests of deploy/ behind real proxies
+	@scripts/setup test
+	@scripts/programs
+	@.venv/bin/python -m pytest $(SYSTEM) $(PYTEST)
 
 lint: ## check style and formatting
 	@scripts/setup test

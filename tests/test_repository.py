@@ -100,6 +100,26 @@ def test_every_command_of_the_makefile_can_be_run() -> None:
     assert described == set(phony[1].split()), "every target has a line of help"
 
 
+def test_what_make_test_leaves_out_is_run_by_make_system_and_both_by_ci() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test", "system", "PYTEST=-n 2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    of_test, of_system = re.findall(r"python -m pytest (.+) -n 2", told.stdout)
+    left_out = [word.removeprefix("--ignore=") for word in of_test.split()]
+    assert left_out == of_system.split()
+    assert all((ROOT / folder).is_dir() for folder in left_out)
+    assert re.findall(r"^step make --no-print-directory (.+)$", (ROOT / ".ci/run").read_text(), re.M) == [
+        "lint",
+        "types",
+        "test",
+        "system",
+    ]
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_written_without_a_slip(path: Path) -> None:
     text = path.read_text()
