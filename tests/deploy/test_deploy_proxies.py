@@ -22,6 +22,9 @@ if GATEWAY not in sys.path:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PAUSE = 0.1
+"""Seconds between messages: the server lets one connection say 20 in a second."""
+
 CLIENTS = ("ada", "bob", "cleo", "dan", "eve", "fay")
 
 
@@ -168,6 +171,7 @@ async def _talk(
             more -= ended.done()
             await speaker.send(text := f"message {len(sent)}")
             sent.append(text)
+            await asyncio.sleep(PAUSE)
             try:
                 async with door.socket("/chat/others?username=new") as one:
                     await one.send("hello")
