@@ -57,3 +57,14 @@ async def test_a_burst_of_publications_is_not_flushed_with_each_reply(hub: Count
             got.append(await pushed(both[1], timeout=0))
         assert hub.flushes == 0
     assert got == list(range(3, 3 + BURST))
+
+
+async def test_a_publisher_hears_its_publications_before_the_answers_to_them(hub: CountingHub) -> None:
+    app = Starlette(routes=hub.routes, lifespan=hub.lifespan)
+    async with running(app) as state, connect(app, "/connection/websocket", state=state) as client:
+        await say(client, {"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": "r"}})
+        assert [(await client.receive_json())["id"] for _ in range(2)] == [1, 2]
+        await say(client, *({"id": n, "publish": {"channel": "r", "data": n}} for n in (3, 4)))
+        assert [await pushed(client) for _ in range(2)] == [3, 4]
+        answers = str(await client.receive())
+        assert answers.splitlines() == ['{"id":3,"publish":{}}', '{"id":4,"publish":{}}']

@@ -38,6 +38,7 @@ class Driver(ABC):
     """
 
     __slots__ = (
+        "_late",
         "_ordered",
         "_parts",
         "_quiet",
@@ -70,6 +71,7 @@ class Driver(ABC):
         self._todo: list[Action] | None = None  # None while nothing is carried out
         self._replies: list[bytes] = []  # to be written together
         self._ordered = False  # one of them has to come after what was published before
+        self._late = False  # they are written at the end of this turn of the event loop
         self._tasks = CallTasks(self._answered, self._failure)
         self._quiet: asyncio.Event | None = None  # set when it may be read from again
         self._schedule()
@@ -130,7 +132,12 @@ class Driver(ABC):
         try:
             for action in todo:  # it may grow meanwhile
                 self._do(action)
-            self._write()
+            if self._ordered:
+                self._write()
+            elif self._replies and not self._late:
+                # After the flush of what was published in this turn, for which it did not have to be earlier.
+                self._late = True
+                asyncio.get_running_loop().call_soon(self._write_late)
         except Exception:  # whoever called us, a timer or a broker, has nothing to do with it
             _logger.exception("closing %s", self.connection.id)
             self.connection.end(*SERVER_ERROR)
@@ -158,6 +165,10 @@ class Driver(ABC):
                     self._answered(action, Done())
             case Call():
                 self._begin(action)
+
+    def _write_late(self) -> None:
+        self._late = False
+        self._write()
 
     def _write(self) -> None:
         """Write the replies that have collected."""
