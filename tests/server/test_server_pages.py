@@ -149,6 +149,12 @@ def test_pages_can_only_be_read(served: ServerProcess, method: str) -> None:
         assert get(served, path, method)[0] == 405, path
 
 
+def test_a_browser_finds_an_icon_where_no_page_names_one(served: ServerProcess) -> None:
+    status, headers, body = get(served, "/favicon.ico")
+    assert (status, headers["content-type"]) == (200, "image/svg+xml")
+    assert body == (PAGES / "icon.svg").read_bytes()
+
+
 def test_health_says_ok_and_nothing_more(served: ServerProcess) -> None:
     status, headers, body = get(served, "/health")
     assert (status, body) == (200, b'{"status":"ok"}')

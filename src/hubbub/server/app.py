@@ -71,7 +71,8 @@ def create_app(settings: Settings) -> FastAPI | Ports:
         found[exposure.place].add(name)
     public = _app(hub, found[Place.PUBLIC], settings)
     public.router.lifespan_context = hub.lifespan
-    home = pages.home_router(found[Place.PUBLIC])
+    with_key = {"metrics"} if settings.metrics_key else set[str]()  # a browser would only see the refusal
+    home = pages.home_router(found[Place.PUBLIC] - with_key)
     public.router.routes.extend([*hub.routes, *home.routes, *pages.router.routes])
     if settings.operator_port is None:
         return public

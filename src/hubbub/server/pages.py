@@ -74,6 +74,12 @@ async def chat() -> FileResponse:
     return page("chat/chat.html")
 
 
+@router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+async def icon() -> FileResponse:
+    """What browsers ask for where a page names no icon, or where there is no page."""
+    return page("icon.svg")
+
+
 @router.api_route("/hubbub.js", methods=["GET", "HEAD"])
 async def client() -> Response:
     """The browser client: its modules are under ``/js``, where the names that they import are."""

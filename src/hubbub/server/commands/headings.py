@@ -12,7 +12,7 @@ SETTINGS: Final[Mapping[str, Sequence[str]]] = {
         *("host", "port", "operator_host", "operator_port"),
         *("ssl_certfile", "ssl_keyfile", "trusted_proxies"),
     ),
-    "How it runs": ("workers", "drain", "log_level"),
+    "How it runs": ("workers", "drain", "log_level", "log_format"),
     "What it keeps": ("broker", "data"),
     "Who gets in": (
         *("origins", "anonymous", "secret", "api_key", "admin_key", "metrics_key"),
