@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from broker_contract import BrokerContract, Node
+from hands import Hands
 
 from hubbub import BrokerError, History, HistoryGone, Position
 from hubbub.brokers import Broker, MemoryBroker
@@ -16,16 +17,6 @@ class TestMemoryBroker(BrokerContract):
     @pytest.fixture
     def make_broker(self) -> Callable[[], Broker]:
         return MemoryBroker
-
-
-class Hands:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.time = 1_000.0
-
-    def __call__(self) -> float:
-        return self.time
 
 
 async def started(**arguments: object) -> MemoryBroker:
