@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from hubbub import Allow, History, Hub
 from hubbub.asgi.direct_writer import DirectWriter
 from hubbub.asgi.interrupt import Waits
 from hubbub.core.frame_parser import FrameParser
@@ -225,6 +226,55 @@ async def test_an_echo_costs_few_instructions_and_one_system_call() -> None:
     print(f"for each echo: {cost.instructions} instructions, {cost.calls} calls")
     assert cost.instructions <= 520
     assert cost.calls <= 24
+
+
+class Tally(Cost):
+    """What runs while it is open, in whatever task; the event loop's own part does not count."""
+
+    def __enter__(self) -> "Tally":
+        sys.setprofile(self._profile)
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+        sys.setprofile(None)
+
+    def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return None if _is_of_the_loop(frame) else super()._trace(frame, event, argument)
+
+    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if not _is_of_the_loop(frame):
+            super()._profile(frame, event, argument)
+
+
+def _is_of_the_loop(frame: FrameType) -> bool:
+    return frame.f_globals["__name__"].partition(".")[0] in ("asyncio", "selectors")
+
+
+async def test_a_client_of_the_protocol_connects_and_subscribes_in_few_instructions() -> None:
+    hub = Hub("memory://", anonymous=True)
+    hub.room("{name}", history=History(), allow_subscribe=Allow.ANYONE)
+    site = Site()
+    site.config.load()
+    site.config.loaded_app = hub.gateway.before(site.app)
+    said = (
+        REQUEST.replace(b"/chat?x=1", b"/connection/websocket"),
+        masked('{"id":1,"connect":{}}'),
+        masked('{"id":2,"subscribe":{"channel":"room"}}'),
+    )
+    async with hub, AsyncExitStack() as opened:
+        for _ in range(2):  # the first one makes what all share
+            door, there = await opened.enter_async_context(site.connection())
+            with Tally() as cost:
+                for data in said:
+                    door.transport.get_protocol().data_received(data)
+                    await asyncio.sleep(0)
+        assert there.recv(1_000).endswith(b'{"id":2,"subscribe":{}}')
+        assert len(hub.members("room")) == 2
+    print(f"for each client: {cost.instructions} instructions, {cost.calls} calls")
+    assert cost.instructions <= 11_500
+    assert cost.calls <= 330
 
 
 def test_a_small_message_is_parsed_in_few_instructions() -> None:

@@ -1,5 +1,6 @@
 """One WebSocket, on any ASGI server."""
 
+from collections.abc import Coroutine
 from typing import Any
 
 from hubbub.asgi.direct_writer import DirectWriter
@@ -120,8 +121,11 @@ class WebSocketTransport:
                 payload = self._ahead.take() if self._ahead is not None else None
                 if payload is None and self.closed:
                     raise self.ended()
-                if payload is None:
-                    payload = await self._next()
+                if payload is None:  # not in a method of its own: a coroutine less for each that waits
+                    try:
+                        payload = await self._waits.until_interrupted(self._next())
+                    except Interrupted:
+                        continue
                 if payload is not None:
                     return payload
         finally:
@@ -157,14 +161,9 @@ class WebSocketTransport:
         cause = self.closed or SocketDisconnected()
         return SocketDisconnected(cause.code, cause.reason)
 
-    async def _next(self) -> Payload | None:
-        try:
-            if self._ahead is not None:
-                await self._waits.until_interrupted(self._ahead.wait())
-                return None
-            return await self._waits.until_interrupted(self._read())
-        except Interrupted:
-            return None
+    def _next(self) -> Coroutine[Any, Any, Payload | None]:
+        """Reads one event, or waits for whoever reads ahead."""
+        return self._read() if self._ahead is None else self._ahead.wait()
 
     async def _read(self) -> Payload | None:
         """The message in the next event; None where it is not one for the handler."""

@@ -11,7 +11,7 @@ from hubbub.centrifuge.actions import Accepted, Answer, Failed, GoLive, Refreshe
 from hubbub.centrifuge.codec import Codec, optional
 from hubbub.centrifuge.dialogue import Dialogue
 from hubbub.centrifuge.errors import DisconnectCode, ErrorCode
-from hubbub.centrifuge.pulse import Beat, PingPong
+from hubbub.centrifuge.pulse import Beat, PingPong, earlier
 from hubbub.centrifuge.recovery import whole_seconds
 from hubbub.centrifuge.requests import ConnectRequest, RefreshRequest, SubscribeRequest
 from hubbub.centrifuge.results import (
@@ -102,8 +102,7 @@ class Connecting:
     @property
     def due(self) -> float | None:
         """When to `advance`; None for never."""
-        ends = [self._ends, self._pulse.next_look if self._pulse else None]
-        return min((end for end in ends if end is not None), default=None)
+        return self._ends if self._pulse is None else earlier(self._ends, self._pulse.next_look)
 
     def advance(self, now: float, *, deaf: bool) -> None:
         """Do what is due; `deaf` says that nothing is read from the client at the moment."""

@@ -5,6 +5,13 @@ from enum import Enum
 from hubbub.core.heartbeat import Heartbeat
 
 
+def earlier(one: float | None, other: float | None) -> float | None:
+    """The earlier of two times; None stands for never."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
 class Beat(Enum):
     """What the time brings."""
 

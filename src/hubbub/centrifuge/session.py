@@ -31,6 +31,7 @@ from hubbub.centrifuge.connecting import Connecting, State
 from hubbub.centrifuge.dialogue import MOST_WAITING, Dialogue
 from hubbub.centrifuge.errors import Disconnect, DisconnectCode, ErrorCode, UnsubscribeCode
 from hubbub.centrifuge.methods import METHODS, Methods
+from hubbub.centrifuge.pulse import earlier
 from hubbub.centrifuge.requests import (
     ChannelRequest,
     Command,
@@ -121,8 +122,7 @@ class Session:
         """When to call `advance`; None for never."""
         if self._dialogue.closed:
             return None
-        ends = [end for end in (self._connecting.due, self._subscribing.subscriptions.due) if end is not None]
-        return min(ends, default=None)
+        return earlier(self._connecting.due, self._subscribing.subscriptions.due)
 
     def obstacle(self, channel: str) -> ErrorCode | None:
         """Why `subscribe` would not begin a subscription now; None if it would."""

@@ -114,7 +114,7 @@ class Connection(Incoming):
     @property
     def closed(self) -> Disconnected | None:
         """How the connection ended; None while it is open."""
-        return self.transport.closed
+        return (self._transport or self.transport).closed  # hot: a property less
 
     @property
     def rooms(self) -> list[str]:
@@ -124,7 +124,7 @@ class Connection(Incoming):
     @property
     def codec(self) -> Codec:
         """How publications are written for this client."""
-        return self.transport.codec
+        return (self._transport or self.transport).codec
 
     @property
     def figures(self) -> ConnectionFigures:
@@ -226,7 +226,7 @@ class Connection(Incoming):
         Raises:
             Disconnected: when the connection has ended.
         """
-        return await self.transport.receive()
+        return await (self._transport or self.transport).receive()
 
     async def ping(self) -> float:
         """Ask the client's WebSocket for a pong (RFC 6455 section 5.5.2); return the round trip in seconds.

@@ -182,9 +182,11 @@ class Calls:
         if call.server_side:
             return self._prepare(client, call, client.offer(call.channel))
         granted = self._handlers.may_subscribe(client, call.channel, call.token, call.data)
-        if isinstance(granted, Grant):
-            return self._prepare(client, call, granted)
-        return self._prepare_later(client, call, granted)
+        if not isinstance(granted, Grant):
+            return self._prepare_later(client, call, granted)
+        preparing = self._prepare(client, call, granted)
+        # Where the broker has nobody wait, a task would be the dearest part of it.
+        return at_once(preparing) if self._hub.parts.broker.immediate else preparing
 
     async def _prepare_later(self, client: Caller, call: actions.Subscribe, granted: Maybe[Grant]) -> Answer:
         return await self._prepare(client, call, granted if isinstance(granted, Grant) else await granted)

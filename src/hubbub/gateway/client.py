@@ -18,7 +18,7 @@ from hubbub.centrifuge.results import ClientInfo
 from hubbub.centrifuge.terms import Terms
 from hubbub.connection import Connection, Joined
 from hubbub.core.errors import HubbubError, LimitReached, Refused
-from hubbub.core.messages import Payload
+from hubbub.core.messages import Payload, Publication
 from hubbub.core.positions import Position
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.driver import Driver
@@ -182,10 +182,12 @@ class Client(Driver):
         if self._timer is not None:
             self._timer.cancel()
         try:
-            await self._tasks.finish(self._service.hub.limits.close_timeout)
+            if self._tasks is not None:
+                await self._tasks.finish(self._service.hub.limits.close_timeout)
         finally:
             self.carry_out(self._session.lost())
-            self._tasks.cancel()
+            if self._tasks is not None:
+                self._tasks.cancel()
             for room in [*self._prepared, *self._grants]:
                 self._leave(room)
             if self._joins is not None:
@@ -270,7 +272,11 @@ class Client(Driver):
         grant = self._prepared.pop(room, None)
         if grant is None:
             return
-        held = self._held.release(room) if self._held is not None else []
+        held: list[Publication] = []
+        if self._held is not None:
+            held = self._held.release(room)
+            if self._held.empty:  # nothing to keep for as long as the client stays
+                self._held = None
         if self.connection.closed:  # by the reply, which was too much for a slow client
             self._parts.memberships.abandon(room)
             return

@@ -72,7 +72,7 @@ class Driver(ABC):
         self._replies: list[bytes] = []  # to be written together
         self._ordered = False  # one of them has to come after what was published before
         self._late = False  # they are written at the end of this turn of the event loop
-        self._tasks = CallTasks(self._answered, self._failure)
+        self._tasks: CallTasks | None = None  # None where no call had to be waited for
         self._quiet: asyncio.Event | None = None  # set when it may be read from again
         self._schedule()
 
@@ -102,13 +102,13 @@ class Driver(ABC):
         Raises:
             Disconnected: at the end.
         """
-        connection, session = self.connection, self._session
+        session, transport = self._session, self.connection.transport
         while True:
-            if session.busy and not connection.closed:
-                connection.transport.read_ahead()  # else its end would not be seen
+            if session.busy and not transport.closed:
+                transport.read_ahead()  # else its end would not be seen
                 self._quiet = asyncio.Event()
                 await self._quiet.wait()
-            self.receive(await connection.receive())
+            self.receive(await transport.receive())
 
     def receive(self, frame: Payload) -> None:
         """Take one frame of the client's."""
@@ -144,7 +144,7 @@ class Driver(ABC):
         finally:
             self._todo = None
         self._schedule()
-        if not self._session.busy:
+        if self._quiet is not None and not self._session.busy:
             self._read_on()
 
     def _do(self, action: Action) -> None:
@@ -218,6 +218,8 @@ class Driver(ABC):
         if not isawaitable(answer):
             self._answered(call, answer)
         else:
+            if self._tasks is None:
+                self._tasks = CallTasks(self._answered, self._failure)
             self._tasks.add(call, answer)
 
     def _answered(self, call: Call, answer: Answer) -> None:

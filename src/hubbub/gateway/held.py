@@ -27,6 +27,11 @@ class Held:
         self._following = following
         self._recordings: dict[str, list[Publication]] = {}
 
+    @property
+    def empty(self) -> bool:
+        """No room waits."""
+        return not self._recordings
+
     def hold(self, room: str) -> None:
         """From now on until `release`, keep what is published in a room that is followed."""
         self._recordings[room] = self._following.record(room)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import Final
 
 from hubbub.centrifuge.errors import ErrorCode
 from hubbub.core.errors import Refused, Unauthorized
@@ -14,6 +15,8 @@ from hubbub.gateway.permissions import Permissions, PersonalRooms
 from hubbub.gateway.tokens import Claims, TokenVerifier
 from hubbub.hub import Hub
 
+_ANYBODY: Final = Identity()
+_ALLOWED: Final = Grant()  # one for all: neither is changed by anybody
 _logger = logging.getLogger("hubbub")
 
 
@@ -58,7 +61,7 @@ class StandardHandlers:
             return then(self._claims(credentials.token), self._identity)
         if not self._anonymous:
             raise Unauthorized("no token")
-        return Identity()
+        return _ANYBODY
 
     def refresh(self, visitor: Visitor, token: str) -> Maybe[Identity]:
         """By the new token, which has to be the same user's."""
@@ -99,7 +102,7 @@ class StandardHandlers:
         if options.allow_subscribe is Allow.TOKEN:
             raise Refused("A subscription token is needed")
         self._permissions.check(options.allow_subscribe, visitor, room)
-        return Grant()
+        return _ALLOWED
 
     def refresh_subscription(self, visitor: Visitor, room: str, token: str) -> Maybe[Grant]:
         """By the token."""

@@ -57,7 +57,7 @@ class WebSocketEndpoint:
         subprotocol, codec, native_pings = _choose(scope)
         parts = self._service.hub.parts
         try:
-            connection = await parts.reception.admit(websocket, heartbeat=False, subprotocol=subprotocol)
+            connection = await parts.reception.open(websocket, heartbeat=False, subprotocol=subprotocol)
         except SocketRefused:  # the page's origin is not allowed, or there is no place
             await websocket.close()  # before the handshake: the server answers 403, unless it has answered
             return

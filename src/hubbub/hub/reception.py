@@ -107,6 +107,13 @@ class Reception:
 
     async def admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
         """Check the origin, find a place, complete the handshake and take the WebSocket over."""
+        connection = await self.open(websocket, **arguments)
+        sockets.lead_through(websocket, connection)
+        self._sockets[websocket] = connection
+        return connection
+
+    async def open(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
+        """`admit` for a WebSocket that nobody uses any more: its own methods are not led through."""
         try:
             sockets.check_origin(websocket, self._origins)
         except SocketRefused:
@@ -132,8 +139,6 @@ class Reception:
         connection.place = connection.meter = place
         connection.address = peer_host(websocket.scope)
         connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
-        sockets.lead_through(websocket, connection)
-        self._sockets[websocket] = connection
         return connection
 
     def place(self, scope: Scope, user: User | None = None) -> Place | None:
