@@ -4,19 +4,18 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.build import build
 from benchmarks.process import ServerProcess, free_port
+from tcp_server import Handler, tcp_server
 from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 SERVER = Path(__file__).with_name("faulty_server.py")
 COUNTS = ("lost", "doubled", "reordered", "damaged", "foreign")
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +80,11 @@ def test_frames_of_every_length_form_arrive_whole(loadgen: Path, size: int) -> N
 
 async def run_against(loadgen: Path, handler: Handler, *arguments: str) -> tuple[int, str, str]:
     """Runs the load generator against a handler of raw bytes. Returns exit code, output and errors."""
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    command = [str(loadgen), "--port", str(port), "--timeout", "5", "--warmup", "0", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = await asyncio.wait_for(process.communicate(), 20)
-    server.close()
+    async with tcp_server(handler) as port:
+        command = [str(loadgen), "--port", str(port), "--timeout", "5", "--warmup", "0", *arguments]
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = await asyncio.create_subprocess_exec(*command, **piped)
+        out, err = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
+from tcp_server import turns
+
 
 class TcpProxy:
     """Passes bytes between clients and one port of the loopback interface."""
@@ -54,20 +56,27 @@ class TcpProxy:
     async def stop(self) -> None:
         """Cut all links and stop listening."""
         assert self._server is not None
+        self.refuses = True
         self._server.close()
+        await turns()  # links that were accepted just now become ours, and are refused
         self.cut()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        await turns()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         if self.refuses:
             _reset(writer)
             return
         try:
             there = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             _reset(writer)
             return
         self._writers |= {writer, there[1]}

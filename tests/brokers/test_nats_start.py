@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from nats_servers import NatsServer, nats_server, new_prefix
+from tcp_server import tcp_server
 
 from hubbub import BrokerError, ConfigurationError
 from hubbub.brokers.nats import NatsBroker, NatsOptions
@@ -61,29 +62,27 @@ async def rewriting(port: int, change: Callable[[bytes], bytes], seen: list[byte
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(change(await there.readline()))
 
         async def answers() -> None:
             while data := await there.read(65_536):
                 writer.write(data)
 
-        task = asyncio.create_task(answers())
+        answering: asyncio.Task[None] | None = None
         try:
+            writer.write(change(await there.readline()))
+            answering = asyncio.create_task(answers())
             while data := await reader.read(65_536):
                 seen.append(data)
                 back.write(data)
         except OSError:
             pass
         finally:
-            task.cancel()
+            if answering is not None:
+                answering.cancel()
             back.close()
-            writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield int(listening.sockets[0].getsockname()[1])
-    finally:
-        listening.close()
+    async with tcp_server(serve) as listening:
+        yield listening
 
 
 async def test_a_server_that_is_too_old_is_refused(server: NatsServer) -> None:
