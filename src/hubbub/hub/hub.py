@@ -1,7 +1,6 @@
 """Hub: the one stateful object of a process."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -10,18 +9,16 @@ from typing import Self, Unpack
 from starlette.websockets import WebSocket
 
 from hubbub.asgi.errors import SocketRefused
-from hubbub.brokers import Broker, HistoryPage, broker_from_url
+from hubbub.brokers import Broker, broker_from_url
 from hubbub.connection import Connection, Joined
 from hubbub.core.errors import ConfigurationError, HubNotRunning, Refused
 from hubbub.core.figures import Figures, RoomFigures
 from hubbub.core.heartbeat import Heartbeat
 from hubbub.core.limits import Limits
-from hubbub.core.messages import Publication, to_payload
 from hubbub.core.options import RoomOptions, RoomPatterns, RoomSettings
 from hubbub.core.origins import Origins
 from hubbub.core.positions import Position
 from hubbub.core.protection import Protection
-from hubbub.core.publishers import check_publisher
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.hub.all_nodes import AllNodes, Screen
@@ -35,12 +32,13 @@ from hubbub.hub.measured_broker import MeasuredBroker
 from hubbub.hub.memberships import Memberships
 from hubbub.hub.observers import Observers
 from hubbub.hub.parts import Companion, Parts
+from hubbub.hub.publishing import Publishing
 from hubbub.hub.reception import Admission
 from hubbub.hub.signals import Signals, with_own_rooms
 from hubbub.hub.visit import Visit, refuse
 
 
-class Hub(AllNodes):
+class Hub(AllNodes, Publishing):
     """Knows the connections and rooms of a process, and talks to a broker.
 
     Args:
@@ -299,101 +297,9 @@ class Hub(AllNodes):
         """The figures of all rooms that have members in this process."""
         return self._gauges.of_rooms()
 
-    # Messages
-
-    async def broadcast(self, message: object, *, idempotency_key: str | None = None) -> Publication:
-        """Send to every connection, on every node. Returns, and raises, like `broadcast_to_room`."""
-        return await self._publish(EVERYONE, message, idempotency_key=idempotency_key)
-
-    async def broadcast_to_room(
-        self,
-        room: str,
-        message: object,
-        *,
-        key: str | None = None,
-        publisher: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Publication:
-        """Publish to the room: returns when the broker has accepted it, not when members have read it.
-
-        Args:
-            room: its name.
-            message: `str` for a text frame, `bytes` for a binary one, anything else becomes JSON text.
-            key: with `Overflow.KEEP_NEWEST`, what the message replaces and is replaced by.
-            publisher: who says it, kept with the publication.
-            tags: what there is to say about it besides.
-            idempotency_key: publish only if no other publish to this room had the same key in the last five
-                minutes. After an error the same call can be made again without doubling anything.
-
-        Raises:
-            InvalidRoomName: if the name breaks the rule.
-            BrokerError: if the broker did not take it; then it was not published.
-            TypeError: if the message cannot be written as JSON.
-        """
-        self.limits.check_room_name(room)
-        check_publisher(publisher)
-        return await self._publish(room, message, key, publisher, tags, idempotency_key)
+    # Messages to one
 
     async def send_personal(self, message: object, member: "WebSocket | Connection") -> None:
         """Send to this client alone. Raises `Disconnected` if it is closed."""
         connection = self._known(member) or await self.connect(member)  # type: ignore[arg-type]
         await connection.send(message)
-
-    async def history(
-        self, room: str, *, since: Position | None = None, limit: int | None = None, reverse: bool = False
-    ) -> HistoryPage:
-        """Read what the room remembers.
-
-        Args:
-            room: its name.
-            since: only what came after; None for all that is kept.
-            limit: most publications returned.
-            reverse: newest first; not together with `since`.
-
-        Raises:
-            ConfigurationError: if the room keeps no history, or for `since` with `reverse`.
-            HistoryGone: if not all that followed `since` is kept.
-            BrokerError: if the broker could not be asked.
-        """
-        history = self._patterns.options(room).history
-        if history is None or (since is not None and reverse):
-            raise ConfigurationError("The room keeps no history" if history is None else "since or reverse")
-        return await self._broker.history(room, history, since=since, limit=limit, reverse=reverse)
-
-    async def remove_history(self, room: str) -> None:
-        """Forget what the room remembers; its offsets go on. Raises `BrokerError`."""
-        self.limits.check_room_name(room)
-        await self._broker.remove_history(room)
-
-    async def claim(self, key: str, seconds: float) -> bool:
-        """True for the first caller on any node within so many seconds: for things to be used only once."""
-        return await self._broker.claim(key, seconds)
-
-    def flush(self) -> None:
-        """Write what was published in this turn of the event loop; at its end that happens by itself."""
-        self._fanout.flush()
-
-    async def _publish(
-        self,
-        room: str,
-        message: object,
-        key: str | None = None,
-        publisher: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Publication:
-        if self._life is None:
-            raise HubNotRunning
-        publication = await self._broker.publish(
-            room,
-            to_payload(message),
-            history=self._options(room).history,
-            publisher=publisher,
-            key=key,
-            tags=tags,
-            idempotency_key=idempotency_key,
-        )
-        if self._fanout.full:
-            await asyncio.sleep(0)
-        return publication

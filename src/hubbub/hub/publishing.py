@@ -1,0 +1,118 @@
+"""What a hub publishes, and what its rooms remember."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from hubbub.brokers import Broker, HistoryPage
+from hubbub.core.errors import ConfigurationError, HubNotRunning
+from hubbub.core.limits import Limits
+from hubbub.core.messages import Publication, to_payload
+from hubbub.core.options import RoomOptions, RoomPatterns
+from hubbub.core.positions import Position
+from hubbub.core.publishers import check_publisher
+from hubbub.hub.connections import EVERYONE
+from hubbub.hub.fanout import Fanout
+from hubbub.hub.life import Life
+
+
+class Publishing:
+    """The part of a hub that gives messages to the broker, and reads from it what was kept."""
+
+    limits: Limits
+    _broker: Broker
+    _patterns: RoomPatterns
+    _options: Callable[[str], RoomOptions]
+    _fanout: Fanout
+    _life: Life | None
+
+    async def broadcast(self, message: object, *, idempotency_key: str | None = None) -> Publication:
+        """Send to every connection, on every node. Returns, and raises, like `broadcast_to_room`."""
+        return await self._publish(EVERYONE, message, idempotency_key=idempotency_key)
+
+    async def broadcast_to_room(
+        self,
+        room: str,
+        message: object,
+        *,
+        key: str | None = None,
+        publisher: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Publication:
+        """Publish to the room: returns when the broker has accepted it, not when members have read it.
+
+        Args:
+            room: its name.
+            message: `str` for a text frame, `bytes` for a binary one, anything else becomes JSON text.
+            key: with `Overflow.KEEP_NEWEST`, what the message replaces and is replaced by.
+            publisher: who says it, kept with the publication.
+            tags: what there is to say about it besides.
+            idempotency_key: publish only if no other publish to this room had the same key in the last five
+                minutes. After an error the same call can be made again without doubling anything.
+
+        Raises:
+            InvalidRoomName: if the name breaks the rule.
+            BrokerError: if the broker did not take it; then it was not published.
+            TypeError: if the message cannot be written as JSON.
+        """
+        self.limits.check_room_name(room)
+        check_publisher(publisher)
+        return await self._publish(room, message, key, publisher, tags, idempotency_key)
+
+    async def history(
+        self, room: str, *, since: Position | None = None, limit: int | None = None, reverse: bool = False
+    ) -> HistoryPage:
+        """Read what the room remembers.
+
+        Args:
+            room: its name.
+            since: only what came after; None for all that is kept.
+            limit: most publications returned.
+            reverse: newest first; not together with `since`.
+
+        Raises:
+            ConfigurationError: if the room keeps no history, or for `since` with `reverse`.
+            HistoryGone: if not all that followed `since` is kept.
+            BrokerError: if the broker could not be asked.
+        """
+        history = self._patterns.options(room).history
+        if history is None or (since is not None and reverse):
+            raise ConfigurationError("The room keeps no history" if history is None else "since or reverse")
+        return await self._broker.history(room, history, since=since, limit=limit, reverse=reverse)
+
+    async def remove_history(self, room: str) -> None:
+        """Forget what the room remembers; its offsets go on. Raises `BrokerError`."""
+        self.limits.check_room_name(room)
+        await self._broker.remove_history(room)
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        """True for the first caller on any node within so many seconds: for things to be used only once."""
+        return await self._broker.claim(key, seconds)
+
+    def flush(self) -> None:
+        """Write what was published in this turn of the event loop; at its end that happens by itself."""
+        self._fanout.flush()
+
+    async def _publish(
+        self,
+        room: str,
+        message: object,
+        key: str | None = None,
+        publisher: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Publication:
+        if self._life is None:
+            raise HubNotRunning
+        publication = await self._broker.publish(
+            room,
+            to_payload(message),
+            history=self._options(room).history,
+            publisher=publisher,
+            key=key,
+            tags=tags,
+            idempotency_key=idempotency_key,
+        )
+        if self._fanout.full:
+            await asyncio.sleep(0)
+        return publication
