@@ -106,6 +106,23 @@ def environment_of(changes: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @contextmanager
+def started(
+    command: Sequence[str], port: int, log_file: Path, environment: Mapping[str, str] | None, folder: Path
+) -> Iterator[ServerProcess]:
+    """Run the command, which listens on that port, in the folder until the end of the block."""
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment_of(environment), stdout=log, stderr=subprocess.STDOUT
+        )
+    server = ServerProcess(process, port, log_file)
+    try:
+        _wait_until_listening(server)
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
 def running(
     command: Sequence[str],
     log_file: Path,
@@ -123,23 +140,11 @@ def running(
         folder: the process' working directory, where `hubbub serve` keeps its data.
     """
     port = port or free_port()
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--port", str(port)],
-            cwd=folder,
-            env=environment_of(environment),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    server = ServerProcess(process, port, log_file)
-    for name in SECRETS:
-        for secret in (environment or {}).get(name, "").split():
-            server.secret(secret)
-    try:
-        _wait_until_listening(server)
+    with started([*command, "--port", str(port)], port, log_file, environment, folder) as server:
+        for name in SECRETS:
+            for secret in (environment or {}).get(name, "").split():
+                server.secret(secret)
         yield server
-    finally:
-        server.stop()
     server.check_log()
 
 

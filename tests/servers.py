@@ -1,10 +1,7 @@
-"""Real ASGI servers as subprocesses, on a free port of the loopback interface."""
+"""Apps of `tests/apps` on the ASGI servers that there are, each in a process of its own."""
 
 import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from server_process import START_SECONDS, ServerProcess, free_port, started
+
 APPS = Path(__file__).parent / "apps"
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
 
 COMMANDS = {
     "uvicorn": "uvicorn {app} --host 127.0.0.1 --port {port}",
@@ -27,28 +24,36 @@ COMMANDS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Server:
     """A server that runs."""
 
     kind: str
-    port: int
-    process: subprocess.Popen[bytes]
-    log_file: Path
+    _server: ServerProcess
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """Its process, or the first of its processes."""
+        return self._server.process
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._server.port
 
     @property
     def ws(self) -> str:
         """What WebSocket URLs begin with."""
-        return f"ws://127.0.0.1:{self.port}"
+        return self._server.ws("")
 
     @property
     def log(self) -> str:
         """Everything that the server has written."""
-        return self.log_file.read_text(errors="replace")
+        return self._server.log()
 
     def get(self, path: str, method: str = "GET") -> Any:
         """The JSON that an HTTP path answers with. Does not wait for a server that is busy for long."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        request = urllib.request.Request(f"{self._server.origin}{path}", method=method)
         with urllib.request.urlopen(request, timeout=5) as response:
             return json.load(response)
 
@@ -58,18 +63,21 @@ class Server:
         line = next(line for line in status.splitlines() if line.startswith(f"{field}:"))
         return int(line.split()[1]) * 1024
 
-    def stop(self) -> int:
-        """End the server as a deploy does (SIGTERM); return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(
-                f"{self.kind} did not stop within {STOP_SECONDS} s:\n{self.log[-2000:]}"
-            ) from None
+    def stop(self) -> None:
+        """End it as a deploy does (SIGTERM). Fails if it does not end by itself."""
+        self._server.stop()
+
+    def wait_until_it_answers(self) -> None:
+        """Return when ``/state`` answers. Fails if the server ends, or takes `START_SECONDS`."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.get("/state")
+                return
+            except (urllib.error.URLError, OSError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"{self.kind} does not answer:\n{self.log}") from None
+                time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -89,35 +97,9 @@ def serving(
         options: more options for the server's command.
         environment: added to that of the tests.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = f"{COMMANDS[kind].format(app=app, port=port)} {options}".split()
-    log = folder / f"{kind}-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=APPS,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    server = Server(kind, port, process, log)
-    try:
-        _wait_until_it_answers(server)
+    port = free_port()
+    command = [sys.executable, "-m", *f"{COMMANDS[kind].format(app=app, port=port)} {options}".split()]
+    with started(command, port, folder / f"{kind}-{port}.log", environment, APPS) as process:
+        server = Server(kind, process)
+        server.wait_until_it_answers()
         yield server
-    finally:
-        server.stop()
-
-
-def _wait_until_it_answers(server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            server.get("/state")
-        except (urllib.error.URLError, OSError):
-            if server.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{server.kind} does not answer:\n{server.log}") from None
-            time.sleep(0.02)
-        else:
-            return
