@@ -56,11 +56,6 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.json.decode(self.info_json)
 
     @property
-    def room_info(self) -> Any:
-        """What others in this room may know about it besides, decoded."""
-        return msgspec.json.decode(self.room_info_json)
-
-    @property
     def key(self) -> str:
         """Who it counts as: connections of one user are one."""
         return f"client {self.client}" if self.user is None else f"user {self.user}"

@@ -60,11 +60,6 @@ class Feed:
         parts.nodes.handle(_LOOKING, lambda node, data: self._renew())
 
     @property
-    def telling(self) -> bool:
-        """Whether this node measures, because somebody looks."""
-        return self._telling
-
-    @property
     def recent(self) -> list[Snapshot]:
         """What was heard while somebody looked, the oldest of each node first."""
         return [one for snapshots in self._recent.values() for one in snapshots]
