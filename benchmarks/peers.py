@@ -196,7 +196,7 @@ ALL: tuple[Server, ...] = (
     Server(
         "hubbub-centrifuge",
         "Hubbub, Centrifuge JSON, history on",
-        _uvicorn(OWN, "hubbub_centrifuge", WS_CLASS),
+        _hubbub_run("hubbub_centrifuge", workers=1),
         _own(*HUB_CLASS),
         paths=dict.fromkeys((FANOUT, BARE), "/connection/websocket"),
         load=CENTRIFUGE_LOAD,

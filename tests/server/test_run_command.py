@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,10 @@ from socket_client import closed, heard, opened
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from hubbub.uvicorn.collector import THRESHOLDS
+
 APP = """
+import gc
 import os
 from fastapi import FastAPI, WebSocket
 from hubbub import Hub
@@ -31,6 +35,12 @@ async def room(websocket: WebSocket) -> None:
         await me.send(f"{VERSION} {os.getpid()}")
         async for text in me.iter_text():
             await hub.broadcast_to_room("room", text)
+
+
+@app.websocket("/collector")
+async def collector(websocket: WebSocket) -> None:
+    async with hub.connection(websocket) as me:
+        await me.send({"thresholds": gc.get_threshold(), "frozen": gc.get_freeze_count()})
 
 
 @app.websocket("/deaf")
@@ -168,3 +178,11 @@ def test_an_app_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     assert ended.returncode == 3, "what uvicorn ends with when it cannot start"
     assert "nothing" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+async def test_the_garbage_collector_is_set_for_many_objects_that_stay(tmp_path: Path) -> None:
+    with run(tmp_path, "--drain", "0") as server:
+        async with opened(server, "/collector") as client:
+            found = json.loads(await heard(client))
+    assert tuple(found["thresholds"]) == THRESHOLDS
+    assert found["frozen"] > 10_000

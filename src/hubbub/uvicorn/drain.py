@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from hubbub.uvicorn.closing import Closing
+from hubbub.uvicorn.collector import settle
 from hubbub.uvicorn.endpoint import DRAIN, PORTS, Drain
 from hubbub.uvicorn.sockets import port_of
 
@@ -49,6 +50,7 @@ class DrainingServer(Server):
         self.lifespan.state[DRAIN] = self.drain
         self.lifespan.state[PORTS] = tuple(map(port_of, sockets or ()))
         await super().startup(sockets)
+        settle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note the signal; a second one ends the drain."""
