@@ -18,8 +18,9 @@ UNAUTHORIZED = ['{"type":"error","msg":"Unauthorized"}']
 
 @asynccontextmanager
 async def opened(server: ServerProcess, path: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A connection whose handshake has succeeded."""
-    async with connect(server.ws(path), proxy=None, open_timeout=SECONDS, **options) as client:
+    """A connection whose handshake has succeeded. It reads ahead without a bound, or its end would wait, too."""
+    options = {"open_timeout": SECONDS, "max_queue": None, **options}
+    async with connect(server.ws(path), proxy=None, **options) as client:
         yield client
 
 

@@ -178,7 +178,7 @@ async def test_a_server_that_reads_no_more_does_not_hold_it_up_for_ever(
         await over.wait()
 
     told: list[str] = []
-    async with serve(stalls, "127.0.0.1", 0, ping_interval=None, max_queue=1) as one:
+    async with serve(stalls, "127.0.0.1", 0, ping_interval=None, max_queue=1, close_timeout=0.1) as one:
         url = f"http://127.0.0.1:{next(iter(one.sockets)).getsockname()[1]}"
         plan = Plan(rooms=1, clients=1, size=60_000, rate=1_000.0, seconds=1.0)
         load = Load(plan, PlainTarget(url, "/", "run"), "run", told.append)

@@ -89,6 +89,12 @@ async def test_each_connection_is_on_exactly_one_page_in_every_order(
     pair: tuple[ServerProcess, ServerProcess], sort: str
 ) -> None:
     async with crowd(*pair, count=3, room="leafing", kind="ws/room"):
+
+        async def all_joined() -> bool:
+            page = await asked(pair[0], "connections", search="leafing")
+            return bool(page["total"] == 6)
+
+        await eventually(all_joined, 15)
         seen: list[dict[str, Any]] = []
         mark: Any = None
         while True:
