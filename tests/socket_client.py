@@ -18,7 +18,7 @@ UNAUTHORIZED = ['{"type":"error","msg":"Unauthorized"}']
 
 @asynccontextmanager
 async def opened(server: ServerProcess, path: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A connection whose handshake has succeeded. It reads ahead without a bound, or its end would wait, too."""
+    """A connection whose handshake has succeeded. What is not read does not hold up its end."""
     options = {"open_timeout": SECONDS, "max_queue": None, **options}
     async with connect(server.ws(path), proxy=None, **options) as client:
         yield client
