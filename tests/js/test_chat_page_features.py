@@ -304,11 +304,11 @@ async def test_the_keyboard_reaches_rooms_conversation_and_box_in_this_order(ada
 async def test_axe_finds_nothing_serious(
     browser: Browser, hubbub: HubbubServer, bob: ChatPage, scheme: str
 ) -> None:
-    await meet("axe", bob)
+    await meet(f"axe-{scheme}", bob)
     await say_plainly(hubbub, "unread", "hello")
     async with chatting(browser, hubbub.origin, "ada", "unread", color_scheme=scheme) as page:
         await page.connected()
-        await page.enter("axe")
+        await page.enter(f"axe-{scheme}")
         await say_plainly(hubbub, "unread", "hello again")
         await expect(page.page.locator("#rooms .unread").last).to_be_visible()
         for text in ("to be edited", "https://example.com"):

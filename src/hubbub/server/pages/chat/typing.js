@@ -22,6 +22,7 @@ export class Typing {
     if (room !== this.#room) {
       this.#room?.unsubscribe();
       for (const author of [...this.#others.keys()]) this.stopped(author);
+      this.#told = 0; // those in this room have not heard it
     }
     this.#room = room;
     room.subscribe();
