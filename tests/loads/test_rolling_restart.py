@@ -18,6 +18,8 @@ from load_node import Node
 from publishers import Press, press
 from resumers import Resumer, Resumers
 
+from hubbub.uvicorn.drain import TICK
+
 pytestmark = pytest.mark.timeout(sized(120, 300))
 
 CLIENTS, ROOMS = sized(40, 2_000), sized(4, 100)
@@ -126,10 +128,10 @@ def test_a_rolling_restart_moves_clients_calmly_and_loses_nothing(tmp_path: Path
             "closed", f"{len(moments):,} in {moments[-1]:.2f} s, process ended after {restart.stopping:.1f} s"
         )
         tell("most in one second", f"{largest_second(moments):.1%}", "10 %")
-        # The schedule: a client is never closed before its turn. What is late is the machine's doing.
-        assert all(moment >= WINDOW * number / len(moments) for number, moment in enumerate(moments)), (
-            "closed before its turn"
-        )
+        # The schedule: a client is never closed before its turn, which those of one tick share. What is late is
+        # the machine's doing.
+        turns = [WINDOW * number / len(moments) - TICK for number in range(len(moments))]
+        assert all(moment >= turn for moment, turn in zip(moments, turns, strict=True)), "before its turn"
     unmoved = unmoved_latencies(people, publishers, restarts[0])
     p99 = percentile(unmoved, 0.99)
     tell("p99 of those not moved", f"{p99 * 1000:.0f} ms of {len(unmoved):,}", "250 ms")
