@@ -128,8 +128,8 @@ def test_a_rolling_restart_moves_clients_calmly_and_loses_nothing(tmp_path: Path
             "closed", f"{len(moments):,} in {moments[-1]:.2f} s, process ended after {restart.stopping:.1f} s"
         )
         tell("most in one second", f"{largest_second(moments):.1%}", "10 %")
-        # The schedule: a client is never closed before its turn, which those of one tick share. What is late is
-        # the machine's doing.
+        # The schedule: a client is never closed before its turn, which those of one tick share. What is late
+        # is the machine's doing.
         turns = [WINDOW * number / len(moments) - TICK for number in range(len(moments))]
         assert all(moment >= turn for moment, turn in zip(moments, turns, strict=True)), "before its turn"
     unmoved = unmoved_latencies(people, publishers, restarts[0])
