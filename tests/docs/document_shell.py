@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import click
 from document_blocks import ROOT
+from opentelemetry import environment_variables as of_exporters
+from opentelemetry.sdk import environment_variables as of_sdk
 from packaging.requirements import Requirement
 from uvicorn.main import main as uvicorn
 
@@ -17,13 +19,15 @@ from hubbub.server import cli
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ASSIGNMENT = re.compile(r"([A-Za-z_]+)=(.*)")
 SERVERS = {"uvicorn", "hypercorn", "granian", "daphne"}
+TRACING = {"opentelemetry-sdk", "opentelemetry-distro", "opentelemetry-instrumentation-fastapi"}
+TRACING_VARIABLES = {"OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", *dir(of_exporters), *dir(of_sdk)}
 
 
 def check_line(line: str) -> None:
     """Raises `AssertionError` for a command that would not work as it stands."""
     words = shlex.split(line.removeprefix("export "), comments=True)
     while words and (found := ASSIGNMENT.fullmatch(words[0])):
-        assert found[1] in variables(), f"nothing reads {found[1]}"
+        assert found[1] in variables() | TRACING_VARIABLES, f"nothing reads {found[1]}"
         words.pop(0)
     if words:
         assert words[0] in COMMANDS, f"no check for the command {words[0]}"
@@ -51,7 +55,7 @@ def check_pip(words: list[str]) -> None:
     assert words[0] == "install"
     for word in words[1:]:
         wanted = Requirement(word)
-        assert wanted.name in {PROJECT["name"], *SERVERS}, f"{wanted.name} is not ours"
+        assert wanted.name in {PROJECT["name"], *SERVERS, *TRACING}, f"{wanted.name} is not ours"
         assert wanted.extras <= set(PROJECT["optional-dependencies"]), f"no such extra in {word}"
 
 
@@ -68,6 +72,11 @@ def check_hubbub(words: list[str]) -> None:
     command = cli.main.get_command(click.Context(cli.main), name)
     assert command is not None, f"hubbub has no command {name}"
     check_click(command, rest)
+
+
+def check_instrument(words: list[str]) -> None:
+    assert words[0] == "hubbub"
+    check_hubbub(words[1:])
 
 
 def check_click(command: click.Command, words: list[str]) -> None:
@@ -118,6 +127,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "granian": check_server,
     "daphne": check_server,
     "hubbub": check_hubbub,
+    "opentelemetry-instrument": check_instrument,
     "openssl": check_openssl,
     "pytest": check_pytest,
     "docker": check_docker,
