@@ -36,7 +36,7 @@ LAYERS = {
     "fastapi": ("above", "fastapi msgspec starlette"),
     "uvicorn": ("core", "msgspec uvicorn websockets"),
     "testing": ("above", "fastapi msgspec starlette"),
-    "hubbub": ("core brokers connection application", ""),
+    "hubbub": ("core brokers connection hub application", ""),
     "server": ("above", "any"),
 }
 ONLY_IN = {

@@ -29,14 +29,16 @@ from hubbub.core.limits import Limits
 from hubbub.core.messages import Publication
 from hubbub.core.options import Allow, Delta
 from hubbub.core.outbox import Overflow
-from hubbub.core.positions import Position
+from hubbub.core.positions import BEGINNING, Position
 from hubbub.core.protection import Protection
 from hubbub.core.rates import Rate
 from hubbub.core.users import User
+from hubbub.hub.listening import Listener
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BEGINNING",
     "Allow",
     "BadMessage",
     "BrokerError",
@@ -58,6 +60,7 @@ __all__ = [
     "InvalidRoomName",
     "LimitReached",
     "Limits",
+    "Listener",
     "MessageTooBig",
     "OriginRefused",
     "Overflow",

@@ -59,7 +59,9 @@ def public(kind: type) -> set[str]:
     return {name for name in {*members, *slots, *assigned} if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("kind", [hubbub.Hub, hubbub.Connection], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [hubbub.Hub, hubbub.Connection, hubbub.Listener], ids=lambda kind: kind.__name__
+)
 def test_every_member_of_the_class_is_in_its_table(kind: type) -> None:
     table = section("python.md", kind.__name__).partition("|---")[2].partition("\n\n")[0]
     documented = {name for line in table.splitlines() for name in names(line.split(" |")[0])} - {"connection"}

@@ -20,7 +20,7 @@ class Position(msgspec.Struct, frozen=True, order=True):
     """
 
     epoch: str
-    """Names the stream."""
+    """Names the stream; an empty one stands for the room's present stream, where something is asked for."""
 
     offset: int
     """Counts its publications."""
@@ -39,3 +39,8 @@ class Position(msgspec.Struct, frozen=True, order=True):
         if not 0 < len(epoch) <= MAX_EPOCH or not _OFFSET.fullmatch(offset):
             raise InvalidMessage("A position looks like epoch:offset")
         return cls(epoch, int(offset))
+
+
+BEGINNING: Final = Position("", 0)
+"""Before the first publication of a room, whatever its epoch is: who resumes there gets all of it, or hears
+that not all of it is kept."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hubbub.brokers import Broker
-from hubbub.core.errors import BrokerError, HistoryGone
+from hubbub.core.errors import BrokerError, HistoryGone, HubNotRunning
 from hubbub.core.messages import Publication
 from hubbub.core.options import RoomOptions
 from hubbub.core.positions import Position
@@ -61,6 +61,11 @@ class Following:
         """Where the room stands: what is delivered next follows it. None for a room without history."""
         room = self._rooms.get(name)
         return None if room is None else room.position
+
+    def placed(self, name: str, since: Position) -> Position:
+        """The position; one with an empty epoch in the present epoch of the room."""
+        here = self.position(name)
+        return since if since.epoch or here is None else Position(here.epoch, since.offset)
 
     async def follow(self, name: str) -> None:
         """Count one more who needs the room; returns once none of its publications can be missed.
@@ -120,8 +125,11 @@ class Following:
         Raises:
             HistoryGone: if that is not all kept any more.
             BrokerError: if the broker could not be asked.
+            HubNotRunning: if the hub has ended.
         """
-        room = self._rooms[name]
+        room = self._rooms.get(name)
+        if room is None:  # the hub has ended meanwhile: who asks has the room followed
+            raise HubNotRunning
         history = room.options.history
         if history is None or room.position is None:
             raise HistoryGone(f"The room {name} keeps no history")

@@ -112,6 +112,7 @@ class Life:
 
     async def end(self) -> None:
         """Close all connections, say goodbye to the other nodes, and stop the broker."""
+        self._members.listeners.end()
         await self.reception.dismiss(self._connections.all)
         await self._dismiss_companions()
         await self.cluster.stop()

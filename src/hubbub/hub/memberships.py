@@ -16,6 +16,7 @@ from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.following import Following
+from hubbub.hub.listening import Listeners
 from hubbub.hub.signals import Signals
 
 PAGE = 256
@@ -58,7 +59,17 @@ class Memberships:
         stats: counts losses.
     """
 
-    __slots__ = ("_fanout", "_following", "_limits", "_options", "_rooms", "_signals", "_stats", "presence")
+    __slots__ = (
+        "_fanout",
+        "_following",
+        "_limits",
+        "_options",
+        "_rooms",
+        "_signals",
+        "_stats",
+        "listeners",
+        "presence",
+    )
 
     def __init__(
         self,
@@ -77,6 +88,9 @@ class Memberships:
         self._limits = limits
         self._options = options
         self._stats = stats
+        self.listeners = Listeners(following, limits.outbox_bytes)
+        """Python code that hears rooms."""
+
         self.presence: PresenceKeeper | None = None
         """Is told who comes and goes where presence is kept; None while the hub is not running."""
 
@@ -94,6 +108,7 @@ class Memberships:
             return Joined(self._following.position(name))
         await self._following.follow(name)
         try:
+            since = None if since is None else self._following.placed(name, since)
             begin, recovered, missed = await self._catch_up(name, member, since)
             if self.check(name, member):  # others ran meanwhile
                 self._following.unfollow(name)
@@ -192,6 +207,8 @@ class Memberships:
     def publication(self, publication: Publication) -> None:
         """Take a publication from the broker. Part of the hot path."""
         self._following.delivered(publication)
+        if self.listeners.live:
+            self.listeners.heard(publication)
         if not self._fanout.publication(publication):
             self._signals.heard(publication)
 
@@ -200,6 +217,7 @@ class Memberships:
         if not self._following.interrupted(name, position) or self._signals.interrupted(name):
             return
         self._stats.interrupted += 1
+        self.listeners.interrupted(name)
         self._fanout.flush_room(name)
         room = self._rooms.get(name)
         for (format, codec), members in list(room.groups.items()) if room else ():
@@ -230,9 +248,7 @@ class Memberships:
 
     async def _all_missed(self, name: str, since: Position) -> list[Publication] | None:
         """All that followed; None if that is not kept."""
-        here = self._following.position(name)
-        if here is not None and not since.epoch:
-            since = Position(here.epoch, since.offset)
+        since = self._following.placed(name, since)
         found: list[Publication] = []
         while True:
             try:

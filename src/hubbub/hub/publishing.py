@@ -1,7 +1,8 @@
 """What a hub publishes, and what its rooms remember."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from hubbub.brokers import Broker, HistoryPage
 from hubbub.core.errors import ConfigurationError, HubNotRunning
@@ -13,16 +14,19 @@ from hubbub.core.publishers import check_publisher
 from hubbub.hub.connections import EVERYONE
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.life import Life
+from hubbub.hub.listening import Listener
+from hubbub.hub.memberships import Memberships
 
 
 class Publishing:
-    """The part of a hub that gives messages to the broker, and reads from it what was kept."""
+    """The part of a hub that gives messages to the broker, and gets from it what others said."""
 
     limits: Limits
     _broker: Broker
     _patterns: RoomPatterns
     _options: Callable[[str], RoomOptions]
     _fanout: Fanout
+    _members: Memberships
     _life: Life | None
 
     async def broadcast(self, message: object, *, idempotency_key: str | None = None) -> Publication:
@@ -58,6 +62,29 @@ class Publishing:
         self.limits.check_room_name(room)
         check_publisher(publisher)
         return await self._publish(room, message, key, publisher, tags, idempotency_key)
+
+    @asynccontextmanager
+    async def listen(self, room: str, *, since: Position | None = None) -> AsyncIterator[Listener]:
+        """Hear a room in Python code, without being a member of it::
+
+            async with hub.listen("orders") as publications:
+                async for publication in publications: ...
+
+        Args:
+            room: its name.
+            since: what was seen of it. All that followed comes first, or, if that is not all kept any more,
+                nothing of it: `Listener.recovered` says which. `BEGINNING` for all that the room has.
+
+        Raises, when entered:
+            InvalidRoomName: if the name breaks the rule.
+            BrokerError: if the broker does not answer.
+            HubNotRunning: outside the lifespan.
+        """
+        self.limits.check_room_name(room)
+        if self._life is None:
+            raise HubNotRunning
+        async with self._members.listeners.listen(room, since) as listener:
+            yield listener
 
     async def history(
         self, room: str, *, since: Position | None = None, limit: int | None = None, reverse: bool = False
