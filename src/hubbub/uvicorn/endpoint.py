@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from hubbub.uvicorn.deadlines import DeadlineQueue
 from hubbub.uvicorn.handshake import header_lines
+from hubbub.uvicorn.turns import Admission, PerTurn
 
 DRAIN: Final = "hubbub.drain"
 """Where in the lifespan state, and so in each ASGI scope's ``state``, the server's `Drain` is."""
@@ -40,6 +41,16 @@ class SocketLimits:
 
     early_bytes: int = 65_536
     """How much a client may send before the app accepts it."""
+
+    handshakes_per_turn: int = 4
+    """Handshakes begun in one turn of the event loop; the others wait for the next, in order."""
+
+    waiting_handshakes: int = 8_192
+    """How many of them may wait; one more is refused with 503."""
+
+    messages_per_turn: int = 64
+    """Messages that all apps together take in one turn of the event loop out of what waits for them. Past
+    that each may take one in a turn."""
 
     closing_bytes: int = 1_048_576
     """How much a client may still send after a close frame of the server's, before it is dropped."""
@@ -77,7 +88,7 @@ class Timed(Protocol):
 
 
 class Endpoint:
-    """The settings, and the four deadline queues, of all WebSockets of one server.
+    """The settings, the four deadline queues and the admission of all WebSockets of one server.
 
     Hung on uvicorn's `ServerState` by the first connection, so that it lives as long as the server.
     """
@@ -85,6 +96,7 @@ class Endpoint:
     __slots__ = (
         "_default_headers",
         "_default_lines",
+        "admission",
         "app",
         "app_state",
         "asgi_version",
@@ -98,6 +110,7 @@ class Endpoint:
         "loop",
         "max_queue",
         "max_size",
+        "messages",
         "pings",
         "pongs",
         "root_path",
@@ -124,6 +137,8 @@ class Endpoint:
         self.max_queue = config.ws_max_queue
         self.connections: set[Any] = server_state.connections
         self.tasks = server_state.tasks
+        self.admission = Admission(self.loop, limits.handshakes_per_turn, limits.waiting_handshakes)
+        self.messages = PerTurn(self.loop, limits.messages_per_turn)
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
         self.pings: DeadlineQueue[Timed] | None = None  # None when the option is off

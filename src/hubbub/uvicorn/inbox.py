@@ -42,6 +42,10 @@ class Inbox(KeepaliveWriter):
         """
         while True:
             if self._next is not None:
+                if self._queue is not None and not self._endpoint.messages.take():
+                    await asyncio.sleep(0)  # the others' turn; after it one is taken without asking
+                    if self._next is None:  # by another task of the app
+                        continue
                 return self._take(self._next)
             if self._state is _LOST:
                 raise ClientDisconnected

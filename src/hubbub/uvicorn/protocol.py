@@ -15,7 +15,7 @@ from hubbub.uvicorn.application import ApplicationSide
 from hubbub.uvicorn.endpoint import Endpoint, SocketLimits
 from hubbub.uvicorn.handshake import MAX_HEAD, HandshakeError, parse_request
 from hubbub.uvicorn.redaction import redacted_path
-from hubbub.uvicorn.sockets import Address, set_up_socket
+from hubbub.uvicorn.sockets import set_up_socket
 from hubbub.uvicorn.writer import State
 
 try:  # in C: an eighth of the time for 128 bytes
@@ -33,7 +33,7 @@ class WebSocketProtocol(ApplicationSide):
     in `DeflateWebSocketProtocol`.
     """
 
-    __slots__ = ("_control_due", "_early", "_http", "_parser")
+    __slots__ = ("_control_due", "_early", "_head", "_http", "_parser")
 
     limits: ClassVar[SocketLimits] = SocketLimits()
     """A subclass may set others."""
@@ -48,6 +48,7 @@ class WebSocketProtocol(ApplicationSide):
         super().__init__(Endpoint.of(config, server_state, app_state, self.limits))
         self._parser: FrameParser | LastFrames | None = None  # None until the first frame
         self._early = b""  # the request so far; after it, what came before the app accepted
+        self._head: bytes | None = None  # the request, while it waits for its turn
         self._control_due = 0.0  # when the next control frame would be on time at the allowed rate
         self._http: asyncio.BaseProtocol | None = None  # uvicorn's HTTP protocol, until the request is read
 
@@ -80,7 +81,25 @@ class WebSocketProtocol(ApplicationSide):
             self._leave()
 
     def receive_request(self, head: bytes) -> None:
-        """Take the request, from its first line to the empty one."""
+        """Take the request, from its first line to the empty one, or have it wait for its turn."""
+        admission = self._endpoint.admission
+        if admission.may_begin():
+            self._take_request(head)
+        elif admission.full:
+            self._turn_away(head)
+        else:
+            self._head = head
+            self._transport.pause_reading()  # there is nothing to say before the answer
+            admission.wait(self)
+
+    def begin(self) -> None:
+        """It is the turn of the request that waited, if the client and the server still want it."""
+        head, self._head = self._head, None
+        if head is not None and self._state is State.CONNECTING and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._take_request(head)
+
+    def _take_request(self, head: bytes) -> None:
         client, server = set_up_socket(self._transport, self._endpoint.limits.stall_timeout)
         http, self._http = self._http, None
         scope = getattr(http, "scope", None)
@@ -89,14 +108,18 @@ class WebSocketProtocol(ApplicationSide):
                 raise HandshakeError(400, "WebSocket needs HTTP/1.1")
             request = parse_request(head)
         except HandshakeError as error:
-            self._log_refusal(client, head, error.status)
+            self._log_refusal(head, error.status)
             self._refuse(error.status, str(error).encode("ascii"), error.headers)
             return
         if self._endpoint.draining:
-            self._log_refusal(client, head, 503)
-            self._refuse(503, b"Service Unavailable", ((b"retry-after", b"1"),))
+            self._turn_away(head)
             return
         self._start_app(request, client, server)
+
+    def _turn_away(self, head: bytes) -> None:
+        """The client is to try another server, or this one a little later."""
+        self._log_refusal(head, 503)
+        self._refuse(503, b"Service Unavailable", ((b"retry-after", b"1"),))
 
     def _receive_early(self, data: bytes) -> None:
         """Take the first frame, or the request, or keep what comes before the app has accepted it."""
@@ -107,7 +130,7 @@ class WebSocketProtocol(ApplicationSide):
         if self._state not in (State.CONNECTING, State.RESPONDING):
             return
         self._early += data
-        if self._exchange is not None:
+        if self._exchange is not None or self._head is not None:
             if len(self._early) > self._endpoint.limits.early_bytes:
                 self.abort()
             return
@@ -118,12 +141,11 @@ class WebSocketProtocol(ApplicationSide):
         elif len(self._early) > MAX_HEAD:
             self._refuse(431)
 
-    def _log_refusal(self, client: Address, head: bytes, status: int) -> None:
+    def _log_refusal(self, head: bytes, status: int) -> None:
         target = head.partition(b"\r\n")[0].split(b" ")[1:2] or [b""]
         path, _, query = target[0].partition(b"?")
-        address = f"{client[0]}:{client[1]}" if client else ""
         line = redacted_path(path.decode("ascii", "backslashreplace"), query)
-        self._endpoint.logger.info('%s - "WebSocket %s" %d', address, line, status)
+        self._endpoint.logger.info('%s - "WebSocket %s" %d', self._peer(), line, status)
 
     def _start_close(self, code: int, reason: str) -> None:
         """Close; a client that goes on sending is not heard for long."""
