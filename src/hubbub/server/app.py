@@ -12,6 +12,7 @@ from hubbub import Hub
 from hubbub.gateway.api import ApiRoute
 from hubbub.server import pages
 from hubbub.server.admin import admin_routes
+from hubbub.server.api_docs import docs_routes
 from hubbub.server.assembly import make_hub
 from hubbub.server.chat import add_chat
 from hubbub.server.exposure import Place, exposures
@@ -51,7 +52,7 @@ PARTS: Final[dict[str, Part]] = {
     "metrics": metrics_part,
     "admin": _admin,
 }
-"""By the setting that switches the part; `exposures` says where each is. The docs are FastAPI's own."""
+"""By the setting that switches the part; `exposures` says where each is."""
 
 
 def worker_app() -> FastAPI | Ports:
@@ -104,11 +105,13 @@ class _DescribedApp(FastAPI):
         super().__init__(
             title="Hubbub",
             version=hubbub.__version__,
-            docs_url="/docs" if docs else None,
+            docs_url=None,
             redoc_url=None,
             openapi_url="/openapi.json" if docs else None,
         )
         self._described_too = described_too
+        if docs:
+            self.router.routes.extend(docs_routes())
 
     def openapi(self) -> dict[str, object]:
         """The description of the HTTP endpoints."""

@@ -1,7 +1,7 @@
 """The pages: plain files, with headers that let a browser run nothing else."""
 
 import re
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -33,13 +33,13 @@ _CLIENT: Final = Path(str(files("hubbub"))) / "js"
 router = APIRouter(include_in_schema=False)
 
 
-def page(name: str) -> FileResponse:
+def page(name: str, headers: Mapping[str, str] = HEADERS) -> FileResponse:
     """A page's file, named from the folder of all pages."""
-    return _file(_PAGES / name)
+    return _file(_PAGES / name, headers)
 
 
-def _file(path: Path) -> FileResponse:
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=HEADERS)
+def _file(path: Path, headers: Mapping[str, str] = HEADERS) -> FileResponse:
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
 
 
 def home_router(shown: Set[str]) -> APIRouter:
