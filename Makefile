@@ -1,8 +1,9 @@
 # Everything here installs what it needs into .venv first; "make" alone lists the targets.
 PORT ?= 8000
-PYTEST ?= -n 2
 SYSTEM := tests/faults tests/loads tests/deploy
 RUFF := .venv/bin/ruff
+# Tests start many processes: where bytecode is not kept, each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON_FILES := . scripts/conformance scripts/pin scripts/screenshots
 
 .DEFAULT_GOAL := help
@@ -15,12 +16,14 @@ run: ## start the server (PORT=8000)
 	@scripts/setup run
 	@.venv/bin/hubbub serve --port $(PORT)
 
-test: ## run the tests, browser tests included, all but those of "make system" (PYTEST="-n 2" are pytest's arguments)
+test: PYTEST ?= -n 4 --dist worksteal
+test: ## run the tests, browser tests included, all but those of "make system" (PYTEST="-n 4" are pytest's arguments)
 	@scripts/setup test
 	@scripts/programs
 	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && \
 		.venv/bin/python -m pytest $(SYSTEM:%=--ignore=%) $(PYTEST)
 
+system: PYTEST ?= -n 2
 system: ## run small forms of "make faults" and "make loads", and the tests of deploy/ behind real proxies
 	@scripts/setup test
 	@scripts/programs
@@ -69,3 +72,4 @@ pin: ## renew constraints.txt (needs Python 3.11, 3.12 and 3.13)
 
 clean: ## remove what was made here, .venv included
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find benchmarks examples src tests -name __pycache__ -prune -exec rm -rf {} +

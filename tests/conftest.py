@@ -23,7 +23,7 @@ CHROMIUM_ARGS = [
 
 def find_chromium() -> str:
     """The browser's path; without a browser the test fails, it is never skipped."""
-    names = ["chromium", "chromium-browser", "google-chrome"]
+    names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
     found = os.environ.get("HUBBUB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.fail("no browser: apt-get install chromium, or set HUBBUB_CHROMIUM to the path of a Chromium")
