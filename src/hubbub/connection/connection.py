@@ -20,6 +20,7 @@ from hubbub.core.heartbeat import Pulse
 from hubbub.core.messages import Payload, payload_bytes, to_payload
 from hubbub.core.outbox import Codec, Outgoing
 from hubbub.core.positions import Position
+from hubbub.core.rounds import Rounds
 from hubbub.core.timers import Timer
 from hubbub.core.users import User
 
@@ -38,6 +39,7 @@ class Connection(Incoming):
         "_host",
         "_transport",
         "address",
+        "beat",
         "bytes_in",
         "bytes_out",
         "delegate",
@@ -48,13 +50,13 @@ class Connection(Incoming):
         "id",
         "idle",
         "info",
-        "look",
         "messages_in",
         "messages_out",
         "meter",
         "opened_at",
         "place",
         "pulse",
+        "rounds",
         "socket",
         "user",
         "via",
@@ -81,9 +83,10 @@ class Connection(Incoming):
         self.address = ""  # where the client comes from; empty where the server does not know
         self.endings = PLAIN_ENDINGS  # what it is told when the hub ends it
         self.delegate: Delegate | None = None  # of another protocol's client
-        self.pulse = Pulse(host.now(), host.heartbeat.interval)
+        self.pulse = Pulse(host.now(), host.heartbeat.interval) if heartbeat else None
         self.socket: ref[WebSocket] | None = None  # set where the socket's end is the connection's
-        self.look: Timer | None = None  # the next look of the hub's `Watch`
+        self.rounds: Rounds[Connection] | None = None  # of the hub's `Watch`
+        self.beat: Timer | None = None  # of its heartbeat
         self.expiry: Timer | None = None  # the end of the user's credentials; None where they do not end
         self.idle: Timer | None = None  # the end of one that comes into no room; None for no such end
         self.place: Place | None = None  # what it takes of the hub; None where that is not counted
@@ -284,7 +287,8 @@ class Connection(Incoming):
 
     def received(self, payload: Payload) -> bool:
         """Note the sign of life; keep a pong from the handler."""
-        self.pulse.beat()
+        if self.pulse is not None:
+            self.pulse.beat()
         size = payload_bytes(payload)
         self.messages_in += 1
         self.bytes_in += size
@@ -309,9 +313,11 @@ class Connection(Incoming):
 
     def lost(self, cause: Disconnected) -> None:
         """The connection has ended. Its timers must not keep it in memory until they are due."""
-        for timer in (self.look, self.expiry, self.idle):
+        for timer in (self.beat, self.expiry, self.idle):
             if timer is not None:
                 timer.cancel()
+        if self.rounds is not None:
+            self.rounds.discard(self)
         self._host.forget(self)
         if self.delegate is not None:
             self.delegate.ended()
