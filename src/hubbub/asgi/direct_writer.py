@@ -46,6 +46,7 @@ class DirectWriter:
         "_send",
         "_waits",
         "busy_since",
+        "codec",
     )
 
     def __init__(
@@ -62,14 +63,8 @@ class DirectWriter:
         self._lost: Disconnected | None = None  # how the connection ended; None while open
         self.busy_since: float | None = None  # loop time of the last progress of a client that is behind
         self._descriptor = -1  # written to directly by rooms; -1 while that may not be done
+        self.codec: FrameCodec = FRAME_CODEC  # how rooms write to the client now
         self._go_direct()
-
-    @property
-    def codec(self) -> FrameCodec:
-        """How rooms write to the client now."""
-        if self._frames.deflate:
-            return COMPRESSED_CODEC
-        return FRAME_CODEC if self._descriptor < 0 else DESCRIPTOR_CODEC
 
     @property
     def handle(self) -> int | Callable[[FrameBatch], None]:
@@ -164,13 +159,19 @@ class DirectWriter:
         """Let rooms write to the descriptor, if the server allows it."""
         self._frames.on_resume = self._resume
         # Compressed members are few, and compressing costs far more than the checks of `write`.
-        self._descriptor = -1 if self._frames.deflate else self._frames.descriptor
-        if self._descriptor >= 0:
-            self._frames.on_pause = self._go_indirect
-        return self._descriptor >= 0
+        if self._frames.deflate:
+            self.codec = COMPRESSED_CODEC
+            return False
+        self._descriptor = self._frames.descriptor
+        if self._descriptor < 0:
+            return False
+        self.codec = DESCRIPTOR_CODEC
+        self._frames.on_pause = self._go_indirect
+        return True
 
     def _go_indirect(self) -> None:
         self._descriptor = -1
+        self.codec = FRAME_CODEC
         self._frames.on_pause = None
         self._listener.regrouped()
 

@@ -1,12 +1,11 @@
 """One WebSocket, on any ASGI server."""
 
-from collections.abc import Coroutine
 from typing import Any
 
 from hubbub.asgi.direct_writer import DirectWriter
 from hubbub.asgi.errors import SocketDisconnected
 from hubbub.asgi.event_writer import EventWriter
-from hubbub.asgi.events import Receive, Scope, Send
+from hubbub.asgi.events import Event, Receive, Scope, Send
 from hubbub.asgi.frames import frame_writer
 from hubbub.asgi.interrupt import Interrupted, Waits
 from hubbub.asgi.listener import Listener
@@ -123,7 +122,10 @@ class WebSocketTransport:
                     raise self.ended()
                 if payload is None:  # not in a method of its own: a coroutine less for each that waits
                     try:
-                        payload = await self._waits.until_interrupted(self._next())
+                        if self._ahead is not None:
+                            await self._waits.until_interrupted(self._ahead.wait())
+                        else:
+                            payload = self._take(await self._waits.until_interrupted(self._receive()))
                     except Interrupted:
                         continue
                 if payload is not None:
@@ -161,13 +163,11 @@ class WebSocketTransport:
         cause = self.closed or SocketDisconnected()
         return SocketDisconnected(cause.code, cause.reason)
 
-    def _next(self) -> Coroutine[Any, Any, Payload | None]:
-        """Reads one event, or waits for whoever reads ahead."""
-        return self._read() if self._ahead is None else self._ahead.wait()
-
     async def _read(self) -> Payload | None:
-        """The message in the next event; None where it is not one for the handler."""
-        event = await self._receive()
+        return self._take(await self._receive())
+
+    def _take(self, event: Event) -> Payload | None:
+        """The message in an event; None where it is not one for the handler."""
         if event["type"] == "websocket.disconnect":
             self._end(Disconnected(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or ""))
             self._writer.abort()

@@ -1,10 +1,11 @@
 """The connection itself: who it is, how long it may last, whether it is still there."""
 
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from math import ceil
 from typing import Final
+
+import msgspec
 
 from hubbub.centrifuge import actions
 from hubbub.centrifuge.actions import Accepted, Answer, Failed, GoLive, Refreshed
@@ -263,8 +264,7 @@ class Connecting:
         return now + ttl + (self._terms.refresh_grace if self._client_refresh else 0.0)
 
 
-@dataclass(slots=True, eq=False)
-class _Arrival:
+class _Arrival(msgspec.Struct, eq=False):
     """A client that was let in, but whose token's channels are not all subscribed to yet."""
 
     number: int
@@ -272,5 +272,5 @@ class _Arrival:
     accepted: Accepted
     now: float  # when it was let in
     missing: set[str]
-    begun: dict[str, tuple[Subscription, SubscribeResult, GoLive]] = field(default_factory=dict)
+    begun: dict[str, tuple[Subscription, SubscribeResult, GoLive]] = {}
     failure: Answer | None = None

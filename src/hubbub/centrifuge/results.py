@@ -232,5 +232,4 @@ class Reply(Result, frozen=True):
         """
         if not self.id:
             return True
-        places = (self.connect, self.subscribe, self.unsubscribe, self.history)
-        return any(one is not None for one in places)
+        return (self.connect or self.subscribe or self.unsubscribe or self.history) is not None

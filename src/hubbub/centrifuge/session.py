@@ -72,7 +72,7 @@ class Session:
         session: a secret, for transports whose commands come by another request.
     """
 
-    __slots__ = ("_channels", "_connecting", "_dialogue", "_held", "_methods", "_subscribing", "_terms")
+    __slots__ = ("_channels", "_connecting", "_dialogue", "_held", "_subscribing", "_terms")
 
     def __init__(
         self, client: str, codec: Codec, terms: Terms, now: float, *, spread: float = 0.5, session: str = ""
@@ -81,7 +81,6 @@ class Session:
         self._terms = terms
         self._subscribing = Subscribing(dialogue, codec, terms.limits.rooms_per_connection)
         self._channels = ChannelCommands(dialogue, codec, terms, self._subscribing)
-        self._methods = Methods(dialogue, codec)
         self._connecting = Connecting(
             dialogue, codec, terms, self._subscribing, client=client, session=session, spread=spread, now=now
         )
@@ -243,16 +242,18 @@ class Session:
 
     def _carry_out(self, number: int, request: Request, now: float) -> None:
         match request:
+            case ChannelRequest():
+                self._channels.command(number, request, now)
             case PingRequest():
                 self._dialogue.reply(Reply(number, ping=PingResult()))
             case RpcRequest():
-                self._dialogue.queue(METHODS, lambda _: self._methods.rpc(number, request), now)
+                methods = Methods(self._dialogue, self._connecting.codec)
+                self._dialogue.queue(METHODS, lambda _: methods.rpc(number, request), now)
             case SendRequest():
-                self._dialogue.queue(METHODS, lambda _: self._methods.message(request), now)
+                methods = Methods(self._dialogue, self._connecting.codec)
+                self._dialogue.queue(METHODS, lambda _: methods.message(request), now)
             case RefreshRequest():
                 self._connecting.refresh_command(number, request, now)
-            case ChannelRequest():
-                self._channels.command(number, request, now)
 
     def _about(self, channel: str, push: Push) -> list[Action]:
         subscription = self._subscribing.subscriptions.live(channel)

@@ -1,7 +1,8 @@
 """The channels of one client: which it subscribes to, and until when."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from hubbub.centrifuge.errors import ErrorCode
 
@@ -9,8 +10,7 @@ SUBSCRIPTION_GRACE: Final = 25.0
 """Seconds that an expired subscription lives on, for the client to bring a new token."""
 
 
-@dataclass(slots=True, eq=False)
-class Subscription:
+class Subscription(msgspec.Struct, eq=False, gc=False):
     """One channel of the client."""
 
     channel: str

@@ -1,6 +1,6 @@
 """Who is in which room."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from hubbub.core.formats import PLAIN, Format
@@ -68,9 +68,6 @@ class Room(Generic[M]):
     def __iter__(self) -> Iterator[M]:
         for group in list(self.groups.values()):
             yield from list(group)
-
-    def __contains__(self, member: M) -> bool:
-        return any(member in group for group in self.groups.values())
 
     def add(self, member: M, format: Format = PLAIN) -> None:
         """Add a member that is not in the room."""
@@ -157,6 +154,10 @@ class Rooms(Generic[M]):
     def of(self, member: M) -> list[Room[M]]:
         """The rooms that the member is in, in the order it joined them."""
         return list(self._memberships.get(member, {}).values())
+
+    def joined(self, member: M) -> Mapping[str, Room[M]] | None:
+        """The same by name, as it is now; None for a member that is in no room."""
+        return self._memberships.get(member)
 
     def join(self, name: str, member: M, format: Format = PLAIN) -> bool:
         """Put the member into the room; return False when it was in it already."""

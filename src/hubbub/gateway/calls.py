@@ -123,8 +123,7 @@ class Calls:
             case actions.Publish():
                 return self._publish(client, call)
             case actions.Authenticate():
-                shown = Credentials(call.token, call.data, call.name, call.version, call.headers)
-                return then(handlers.authenticate(client, shown), partial(self._introduce, client, shown))
+                return self._authenticate(client, call)
             case actions.Refresh():
                 return then(handlers.refresh(client, call.token), partial(self._refreshed, client))
             case actions.SubRefresh():
@@ -163,6 +162,13 @@ class Calls:
         return Failed(error_for(error))
 
     # Connecting
+
+    def _authenticate(self, client: Caller, call: actions.Authenticate) -> Maybe[Answer]:
+        shown = Credentials(call.token, call.data, call.name, call.version, call.headers)
+        identity = self._handlers.authenticate(client, shown)
+        if isinstance(identity, Identity):
+            return self._introduce(client, shown, identity)
+        return then(identity, partial(self._introduce, client, shown))
 
     def _introduce(self, client: Caller, shown: Credentials, identity: Identity) -> Answer:
         return client.introduce(self._screen.check_identity(identity), (shown.name, shown.version))

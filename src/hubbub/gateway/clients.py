@@ -1,8 +1,9 @@
 """The clients of the protocol on this node: found by their user, their connection or their session."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.errors import Disconnect, UnsubscribeCode
@@ -62,8 +63,7 @@ class Subject(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True, eq=False):
     """A client, and how it came."""
 
     client: Subject

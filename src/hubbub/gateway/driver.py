@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from inspect import isawaitable
 from random import random
 
 from hubbub.centrifuge.actions import Action, Answer, Call, Close, Done, Failed, GoLive, Send, Unsubscribe
@@ -104,7 +103,8 @@ class Driver(ABC):
         """
         session, transport = self._session, self.connection.transport
         while True:
-            if session.busy and not transport.closed:
+            # Only calls that have to be waited for can keep it busy.
+            if self._tasks is not None and session.busy and not transport.closed:
                 transport.read_ahead()  # else its end would not be seen
                 self._quiet = asyncio.Event()
                 await self._quiet.wait()
@@ -215,7 +215,7 @@ class Driver(ABC):
             answer = self._perform(call)
         except Exception as error:  # noqa: BLE001 - an application's may raise anything
             answer = self._failure(call, error)
-        if not isawaitable(answer):
+        if isinstance(answer, Answer):
             self._answered(call, answer)
         else:
             if self._tasks is None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
+
 from hubbub.asgi.events import Scope
 from hubbub.centrifuge.errors import ClientError, Disconnect, ErrorCode
 from hubbub.connection import Connection
@@ -29,8 +31,7 @@ class CommandFailed(HubbubError):
         super().__init__(f"{self.reason.code}")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """What a client shows when it connects."""
 
     token: str
@@ -39,7 +40,7 @@ class Credentials:
     data: Payload | None = None
     name: str = ""
     version: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     """Headers that the client could not set itself in a browser. Nobody has checked them."""
 
 

@@ -93,8 +93,9 @@ def _choose(scope: Scope) -> tuple[str | None, Codec, bool]:
     """The subprotocol to select, the encoding, and whether the client wants pings of the WebSocket's own."""
     query = parse_qs(scope["query_string"].decode("latin-1")) if scope["query_string"] else {}
     native_pings = query.get("cf_ws_frame_ping_pong") == ["true"]
-    offered = scope.get("subprotocols") or ()
-    for name, codec in SUBPROTOCOLS.items():
-        if name in offered:
-            return name, codec, native_pings
+    offered = scope.get("subprotocols")
+    if offered:
+        for name, codec in SUBPROTOCOLS.items():
+            if name in offered:
+                return name, codec, native_pings
     return None, PROTOBUF_CODEC if query.get("cf_protocol") == ["protobuf"] else JSON_CODEC, native_pings

@@ -1,8 +1,9 @@
 """Who is in which room here: how members come in, with what they missed, and how they leave."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from hubbub.connection import Connection, Joined
 from hubbub.core.errors import HistoryGone, LimitReached
@@ -35,8 +36,7 @@ class PresenceKeeper(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """How a room stands for a member that is about to come in."""
 
     position: Position | None
@@ -110,7 +110,7 @@ class Memberships:
         try:
             since = None if since is None else self._following.placed(name, since)
             begin, recovered, missed = await self._catch_up(name, member, since)
-            if self.check(name, member):  # others ran meanwhile
+            if self._is_in(name, member):  # others ran meanwhile
                 self._following.unfollow(name)
                 return Joined(self._following.position(name))
             self._come(name, member)
@@ -144,7 +144,7 @@ class Memberships:
         await self._following.follow(name)
         try:
             missed = None if since is None else await self._all_missed(name, since)
-            self.check(name, member)
+            self._is_in(name, member)
         except BaseException:
             self._following.unfollow(name)
             raise
@@ -235,11 +235,14 @@ class Memberships:
     def check(self, name: str, member: Connection) -> bool:
         """Whether it is a member already; raises, as `Hub.join` does, if it cannot become one."""
         self._limits.check_room_name(name)
-        joined = self._rooms.of(member)
+        return self._is_in(name, member)
+
+    def _is_in(self, name: str, member: Connection) -> bool:
+        """`check` for a name that was looked at."""
+        joined = self._rooms.joined(member)
         if member.closed or not joined:  # who is not even in the room of everyone is not the hub's any more
             raise member.transport.ended()
-        room = self._rooms.get(name)
-        if room is not None and member in room:
+        if name in joined:
             return True
         # One room more: that of everyone.
         if len(joined) > self._limits.rooms_per_connection:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import secrets
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -130,7 +130,7 @@ class Reception:
         heartbeat = arguments.get("heartbeat")
         connection = Connection(
             self._host,
-            secrets.token_urlsafe(16),
+            _new_id(),
             user=user,
             info=arguments.get("info"),
             heartbeat=sockets.wants_heartbeat(websocket) if heartbeat is None else heartbeat,
@@ -203,7 +203,7 @@ class Reception:
         self, open: Callable[[Listener, Limits, Pump], Transport], place: Place | None = None
     ) -> Connection:
         """A connection over another transport than a WebSocket, which `open` makes. Nothing is checked."""
-        connection = Connection(self._host, secrets.token_urlsafe(16))
+        connection = Connection(self._host, _new_id())
         connection.place = connection.meter = place
         connection.transport = open(connection, self._limits, self._pump)
         return connection
@@ -252,3 +252,8 @@ class Reception:
             connection.expiry = self._clock.after(min(left, LONGEST_WAIT), look)
         else:
             self.shut(connection, *expired)
+
+
+def _new_id() -> str:
+    """An id that nobody can guess."""
+    return os.urandom(16).hex()
