@@ -9,6 +9,7 @@ import logging
 import random
 import signal
 import socket
+import time
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +24,27 @@ from hubbub.uvicorn.sockets import port_of
 if TYPE_CHECKING:
     from uvicorn.server import Protocols
 
-TICK: Final = 0.1
-"""Seconds between closes while draining: as often as uvicorn itself looks at its state."""
+TICK: Final = 0.02
+"""Seconds between closes while draining."""
+
+LATE: Final = 0.05
+"""Seconds of lateness that are made up for."""
+
+LONGER: Final = 1.1
+"""The closes take so many times the window. What is closed at an even pace does not arrive at one: a little
+less than a second may have leaves room for that."""
+
+LONGEST: Final = 26.0
+"""Most seconds of any drain: the process has more to do until its end."""
 
 ROUNDING: Final = 1e-9
 
 _logger = logging.getLogger("uvicorn.error")
+
+
+def longest_drain(window: float) -> float:
+    """Seconds after which whoever is still there is closed, however late the server was."""
+    return min(1.25 * window, LONGEST)
 
 
 class DrainingServer(Server):
@@ -73,11 +89,14 @@ class DrainingServer(Server):
             return
         _logger.info("Draining %d WebSockets over %g s", len(connections), self.window)
         random.shuffle(connections)
-        pace = Pace(len(connections), self.window)
-        while connections and self.server_state.connections and not self._interrupted:
-            for _ in range(pace.step()):
+        now = time.monotonic()
+        end = now + longest_drain(self.window)
+        pace = Pace(len(connections), min(self.window * LONGER, longest_drain(self.window)), now)
+        while connections and self.server_state.connections and not self._interrupted and now < end:
+            for _ in range(pace.due(now)):
                 self._close_one(connections)
             await asyncio.sleep(TICK)
+            now = time.monotonic()
 
     def _close_one(self, connections: "list[Protocols]") -> None:
         """Close the next one that has not left by itself."""
@@ -89,25 +108,29 @@ class DrainingServer(Server):
 
 
 class Pace:
-    """How many clients to close at each tick, so that no second has more than its share.
+    """How many clients to close by now, so that no second has more than its share.
 
-    A tick that comes late makes up for nothing: a busy server would else close in bursts, just when the nodes
-    that take its clients are busy too. It takes longer then.
+    What a busy server is late by is made up for as far as `LATE` goes and no further: the clients would else
+    be closed in bursts, just when the nodes that take them are busy too. It takes longer then.
 
     Args:
         count: all clients.
-        window: seconds for all of them.
+        seconds: for all of them.
+        now: when it begins.
     """
 
-    __slots__ = ("_owed", "_share")
+    __slots__ = ("_looked", "_most", "_owed", "_rate")
 
-    def __init__(self, count: int, window: float) -> None:
-        self._share = count * TICK / window
-        self._owed = max(0.0, 1 - self._share)  # the first one goes at once
+    def __init__(self, count: int, seconds: float, now: float) -> None:
+        self._rate = count / seconds
+        self._most = 1 + self._rate * LATE
+        self._owed = 1.0  # the first one goes at once
+        self._looked = now
 
-    def step(self) -> int:
-        """One more tick."""
-        self._owed += self._share
+    def due(self, now: float) -> int:
+        """How many more to close."""
+        self._owed = min(self._most, self._owed + (now - self._looked) * self._rate)
+        self._looked = now
         whole = int(self._owed + ROUNDING)
         self._owed -= whole
         return whole

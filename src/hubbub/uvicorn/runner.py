@@ -12,7 +12,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess, multiprocess
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.limits import Limits
-from hubbub.uvicorn.drain import DrainingServer
+from hubbub.uvicorn.drain import DrainingServer, longest_drain
 from hubbub.uvicorn.sockets import port_of
 
 EXIT_TIME = 30.0
@@ -94,7 +94,7 @@ def configure(app: Any, options: RunOptions) -> "RunConfig":
         reload=options.reload,
         log_level=options.log_level,
         timeout_worker_healthcheck=WORKER_START,
-        timeout_graceful_shutdown=max(1, int(EXIT_TIME - LAST_STEPS - options.drain)),
+        timeout_graceful_shutdown=max(1, int(EXIT_TIME - LAST_STEPS - longest_drain(options.drain))),
         **options.uvicorn,
     )
 
