@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,6 @@ from pathlib import Path
 import httpx
 from polling import eventually
 from server_process import HUBBUB, START_SECONDS, ServerProcess, environment_of, free_port
-
-BROKERS = str(Path(__file__).parents[1] / "brokers")
-if BROKERS not in sys.path:
-    sys.path.append(BROKERS)
 
 SECRETS = {"HUBBUB_SECRET": "test-secret-0123456789-abcdefghijklm", "HUBBUB_API_KEY": "k" * 8 + "ey" * 12}
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,10 +13,6 @@ from proxy_nodes import Node, two_nodes
 from proxy_programs import PROXIES, FrontDoor
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-GATEWAY = str(Path(__file__).parents[1] / "gateway")
-if GATEWAY not in sys.path:
-    sys.path.append(GATEWAY)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
-import import_paths  # noqa: F401  (for its effect)
 import pytest
 import pytest_asyncio
 from broker_servers import broker_server

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import brokers_path  # noqa: F401  (for its effect)
 import cent
 import httpx
 from gateway_sdk import SECRET, Server

@@ -1,34 +1,19 @@
 """A server with the gateway, and clients of it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from api_servers import Cluster, StartNode, cluster, starter
-from gateway_sdk import SECRET, Server
-from server_process import UVICORN, running
+from gateway_sdk import Server
+from gateway_servers import StartServer, server_starter
 
 pytest.register_assert_rewrite("gateway_wire")
-
-COMMAND = (
-    *UVICORN,
-    *("--app-dir", "tests/gateway", "gateway_app:app"),
-    *("--ws", "hubbub.uvicorn:WebSocketProtocol", "--log-level", "info"),
-)
-
-StartServer = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
     """Starts a server with other times, given in the environment."""
-
-    def start(environment: Mapping[str, str] | None = None) -> AbstractContextManager[Server]:
-        log: Path = tmp_path_factory.mktemp("gateway") / "server.log"
-        return running(COMMAND, log, {"GATEWAY_SECRET": SECRET, **(environment or {})})
-
-    return start
+    return server_starter(tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import json
 import signal
 
 import pytest
-from conftest import StartServer
 from gateway_sdk import Server, guest, room, token
+from gateway_servers import StartServer
 from gateway_wire import ENDPOINT, wire
 from polling import eventually
 from raw_client import RawClient

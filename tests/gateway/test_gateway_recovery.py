@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from centrifuge.fossil import apply_delta
-from conftest import StartServer
 from gateway_sdk import Server, room, token
+from gateway_servers import StartServer
 from gateway_wire import ENDPOINT, Wire, wire
 from polling import eventually
 

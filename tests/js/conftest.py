@@ -36,8 +36,8 @@ async def client(page: Page, server: ScriptedServer) -> AsyncIterator[ClientPage
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """`hub_app.py` in a process of its own."""
-    command = [*UVICORN, "--app-dir", "tests/js", "hub_app:app", "--ws", "hubbub.uvicorn:WebSocketProtocol"]
-    log = tmp_path_factory.mktemp("hub_app") / "log"
+    """`page_app.py` in a process of its own."""
+    command = [*UVICORN, "--app-dir", "tests/js", "page_app:app", "--ws", "hubbub.uvicorn:WebSocketProtocol"]
+    log = tmp_path_factory.mktemp("page_app") / "log"
     with running(command, log, {"HUB_APP_SECRET": secrets.token_hex(32)}) as server:
         yield server

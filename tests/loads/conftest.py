@@ -3,7 +3,6 @@
 import resource
 from collections.abc import Callable, Iterator
 
-import fault_modules  # noqa: F401  (for its effect)
 import pytest
 from figure_table import FIGURE, Tell, rows
 from figures import FULL

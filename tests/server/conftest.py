@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import shared_paths  # noqa: F401  (for its effect)
 from server_process import HUBBUB, ServerProcess, running
 
 

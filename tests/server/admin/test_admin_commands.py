@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from admin_client import ADMIN_KEY, BEARER, asked
-from conftest import serving
+from admin_servers import serving
 from polling import eventually
 from server_process import ServerProcess
 from socket_client import closed, heard_json, heard_until, opened
