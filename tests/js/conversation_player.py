@@ -8,6 +8,7 @@ from typing import Any
 from hub_page import HubPage
 from protocol_server import Message, ProtocolSocket
 from scripted_server import ScriptedServer
+from streaming_server import StreamingServer
 
 FOLDER = Path(__file__).parents[1] / "centrifuge" / "conversations"
 CLIENT = Path(__file__).with_name("conversation_client.js").read_text()
@@ -27,11 +28,14 @@ def steps_of(conversation: Message) -> list[Message]:
 class Player:
     """Plays one conversation: the server's part on a scripted server, the client's with a page."""
 
-    def __init__(self, hub: HubPage, server: ScriptedServer) -> None:
+    def __init__(self, hub: HubPage, server: ScriptedServer | StreamingServer) -> None:
         self.hub = hub
         self.server = server
+        self.attempts = 3 if isinstance(server, StreamingServer) else 1
+        """How many it takes to be connected: Hub tries a WebSocket twice."""
         self.now = 0.0
         self.is_refused = False
+        self.has_answered = False
         self.numbers: dict[int, int] = {}
         self.asked: dict[int, tuple[str, Message]] = {}
         self.expected: Counter[tuple[str, str]] = Counter()
@@ -65,6 +69,9 @@ class Player:
         await self.hub.js("([tokens]) => Object.assign(window.tokens, tokens)", shown)
         await self.hub.js("([commands]) => { for (const command of commands) say(command); }", commands)
         if self.socket is None:
+            for failed in range(1, self.attempts):
+                await self._event("hub", "connecting", attempt=failed)
+                await self.hub.js("hub.retryNow()")
             self.socket = await ProtocolSocket.accepted(self.server)
         frame = await self.socket.frame()
         assert len(frame) == len(commands), f"one frame: {frame}"
@@ -82,6 +89,7 @@ class Player:
 
     async def _answered(self, replies: list[Message]) -> None:
         assert self.socket
+        self.has_answered = True
         await self.socket.send(
             *[{**one, "id": self.numbers[one["id"]]} if "id" in one else one for one in replies]
         )
@@ -163,7 +171,7 @@ class Player:
         if terminal:
             await self._event("hub", "disconnected", **close)
         else:
-            await self._event("hub", "connecting", attempt=1)
+            await self._event("hub", "connecting", attempt=1 if self.has_answered else self.attempts)
 
 
 def tokens_of(steps: list[Message], method: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Hub replays the conversations of the Centrifuge protocol that the server's session keeps to."""
+"""Hub replays the conversations that the server's session keeps to, over a WebSocket and without one."""
 
 import json
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from conversation_player import CLIENT, FOLDER, Player, steps_of
 from hub_page import HubPage, frozen_hub_page
 from playwright.async_api import Browser, Error
 from scripted_server import ScriptedServer
+from streaming_server import NO_WEBSOCKETS, StreamingServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,22 +21,28 @@ FILES = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def scripted() -> AsyncIterator[ScriptedServer]:
-    async with ScriptedServer().running() as server:
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="session", params=[ScriptedServer, StreamingServer], ids=["websocket", "sse"]
+)
+async def scripted(request: pytest.FixtureRequest) -> AsyncIterator[ScriptedServer | StreamingServer]:
+    async with request.param().running() as server:
         yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def hub(browser: Browser, scripted: ScriptedServer) -> AsyncIterator[HubPage]:
+async def hub(browser: Browser, scripted: ScriptedServer | StreamingServer) -> AsyncIterator[HubPage]:
     """A page whose clock goes on only where a conversation says so."""
     async with frozen_hub_page(browser, scripted.url) as hub:
         await hub.js(CLIENT)
+        if isinstance(scripted, StreamingServer):
+            await hub.js(NO_WEBSOCKETS)
         yield hub
 
 
 @pytest.mark.parametrize("file", FILES)
-async def test_hub_keeps_to_the_conversations_of(file: str, hub: HubPage, scripted: ScriptedServer) -> None:
+async def test_hub_keeps_to_the_conversations_of(
+    file: str, hub: HubPage, scripted: ScriptedServer | StreamingServer
+) -> None:
     played = [one for one in FILES[file] if CLIENT_NAME not in one.get("not_for", ())]
     assert played, "a whole file that is not for it"
     for conversation in played:

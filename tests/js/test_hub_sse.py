@@ -6,7 +6,9 @@ import pytest
 import pytest_asyncio
 from hub_page import HubPage, hub_page
 from playwright.async_api import Page
+from protocol_server import ProtocolSocket
 from server_process import ServerProcess
+from streaming_server import NO_WEBSOCKETS, StreamingServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,3 +70,27 @@ async def test_a_hub_that_shall_not_fall_back_does_not(hub: HubPage) -> None:
     await hub.open("/connection/websocket?blocked", token="", minDelay=10, maxDelay=10, fallback=False)
     await hub.event("hub", "connecting", 5)
     assert await hub.events("hub", "connected", "error") == []
+
+
+async def test_a_stream_that_is_cut_or_whose_requests_find_nobody_is_recovered(page: Page) -> None:
+    async with StreamingServer().running() as server, hub_page(page, server.url) as hub:
+        await hub.js(NO_WEBSOCKETS)
+        await hub.open(minDelay=1, maxDelay=1)
+        await hub.enter("chat")
+        stream = await ProtocolSocket.connected(server)
+        await stream.answer("subscribe", recoverable=True, epoch="e", offset=4)
+        await stream.push("chat", pub={"data": "five", "offset": 5})
+        await hub.event("chat", "publication")
+        stream.connection.cut()
+        stream = await ProtocolSocket.connected(server)
+        missed = {"publications": [{"data": "six", "offset": 6}], "recovered": True, "was_recovering": True}
+        asked = await stream.answer("subscribe", recoverable=True, epoch="e", offset=6, **missed)
+        assert asked == {"channel": "chat", "recover": True, "epoch": "e", "offset": 5}
+        assert (await hub.event("chat", "subscribed", 2))["recovered"] is True
+
+        server.streams.clear()  # as when the node was started anew
+        await hub.js("() => void hub.send('to nobody')")
+        stream = await ProtocolSocket.connected(server)
+        assert (await stream.answer("subscribe", recoverable=True, epoch="e", offset=6))["offset"] == 6
+        await hub.js("hub.close()")
+        assert await hub.data("chat") == ["five", "six"]
