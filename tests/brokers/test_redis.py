@@ -43,7 +43,7 @@ def valkey(servers: Servers) -> RedisServer:
 
 def test_all_kinds_of_servers_are_tested() -> None:
     if "redis7" not in BINARIES:
-        pytest.skip("no Redis 7 on this machine (apt-get install redis-server): tested with the two others")
+        pytest.skip("NOT RUN: with Redis 7, which is not installed (scripts/programs)")
 
 
 class TestRedisBroker(BrokerContract):
@@ -254,7 +254,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.skipif("redis7" not in BINARIES, reason="only the system's Redis 7 is built with TLS")
+@pytest.mark.skipif(
+    "redis7" not in BINARIES,
+    reason="NOT RUN: Redis 7 with TLS (scripts/programs)",
+)
 async def test_tls_checks_the_server(certificates: Path) -> None:
     cert, key, port = certificates / "cert.pem", certificates / "key.pem", free_port()
     files = ["--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(cert)]
