@@ -1,7 +1,7 @@
 """Fan-out: encoded once, written once per turn."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from polling import turns
 
 from hubbub.core.messages import Payload, Publication
 from hubbub.core.options import RoomOptions
-from hubbub.core.outbox import Outgoing, Overflow
+from hubbub.core.outbox import Outgoing, Overflow, encode_each, size_of
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.hub.fanout import TICK_BYTES, Fanout
@@ -35,11 +35,20 @@ class Codec:
     def join(self, items: list[Outgoing[Any]]) -> tuple[Any, ...]:
         return tuple(item.frame for item in items)
 
-    def line_up(self, handles: Iterable[Any]) -> list[Any]:
+    def encode_all(
+        self, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+    ) -> list[Outgoing[Any]]:
+        return encode_each(self, publications, payloads, overflow)
+
+    def line_up(self, handles: Collection[Any]) -> list[Any]:
         return list(handles)
 
-    def deliver(self, line: list[Any], batch: Any) -> dict[Any, int]:
-        return {handle: 1 for handle in line if not handle(batch)}
+    def size(self, items: list[Outgoing[Any]]) -> int:
+        return size_of(items)
+
+    def deliver(self, line: list[Any], items: list[Outgoing[Any]]) -> dict[Any, Any]:
+        batch = self.join(items)
+        return {handle: batch[1:] for handle in line if not handle(batch)}
 
 
 class Member:
@@ -57,9 +66,9 @@ class Member:
         self._react(self)
         return not self.full
 
-    def write_rest(self, batch: tuple[Any, ...], written: int) -> None:
+    def write_rest(self, rest: tuple[Any, ...]) -> None:
         """Take what was left."""
-        self.got.append(("the rest", *batch[written:]))
+        self.got.append(("the rest", *rest))
 
 
 class Stage:

@@ -91,10 +91,10 @@ class DirectWriter:
         else:
             frames.write_frames(batch.data)
 
-    def write_rest(self, batch: FrameBatch, written: int) -> None:
-        """Go on with a write to the descriptor that took only so many bytes."""
+    def write_rest(self, rest: bytes) -> None:
+        """Write what a write to the descriptor left over."""
         if self._lost is None:
-            self._frames.write_rest(batch.data[written:])
+            self._frames.write_rest(rest)
 
     async def send(self, item: Outgoing[bytes]) -> None:
         """Send after everything that was written before; wait while the client is slow.

@@ -1,10 +1,10 @@
 """ASGI's shapes, and how a publication becomes an event that any server can send."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
-from hubbub.core.messages import Payload, payload_bytes
-from hubbub.core.outbox import Outgoing, Overflow
+from hubbub.core.messages import Payload, Publication, payload_bytes
+from hubbub.core.outbox import Outgoing, Overflow, encode_each, size_of
 
 # ASGI leaves the values of scopes and events open; `Any` is what the specification says.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -39,14 +39,24 @@ class EventCodec:
         """Events go out one by one."""
         return items
 
-    def line_up(self, handles: Iterable[Write]) -> list[Write]:
+    def encode_all(
+        self, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+    ) -> list[Outgoing[Event]]:
+        """An event for each."""
+        return encode_each(self, publications, payloads, overflow)
+
+    def line_up(self, handles: Collection[Write]) -> list[Write]:
         """Each handle is the `write` of an `EventWriter`."""
         return list(handles)
 
-    def deliver(self, line: list[Write], batch: list[Outgoing[Event]]) -> Mapping[Write, int]:
+    def size(self, items: list[Outgoing[Event]]) -> int:
+        """The bytes of the payloads."""
+        return size_of(items)
+
+    def deliver(self, line: list[Write], items: list[Outgoing[Event]]) -> Mapping[Write, Any]:
         """A member that turns out to be too slow is closed meanwhile; the line stays as it is."""
         for write in line:
-            write(batch)
+            write(items)
         return {}
 
 

@@ -4,7 +4,7 @@
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from os import write
 from typing import Any, Final, Protocol
 
@@ -12,11 +12,15 @@ import msgspec
 
 from hubbub.asgi.events import Scope
 from hubbub.core.deflate import encode_compressed_frame
-from hubbub.core.frames import Opcode, encode_frame
-from hubbub.core.messages import Payload
-from hubbub.core.outbox import Outgoing, Overflow
+from hubbub.core.frames import Opcode, encode_message
+from hubbub.core.messages import Payload, Publication
+from hubbub.core.outbox import Outgoing, Overflow, encode_each, size_of
 
 EXTENSION: Final = "hubbub.frames"
+
+MANY: Final = 64
+"""Members from which on their descriptors are laid side by side. For a few, the garbage collector's way is
+shorter: it forgets a tuple of numbers, and looks at an array each time."""
 
 
 class FrameWriter(Protocol):
@@ -98,27 +102,35 @@ class FrameCodec:
         overflow: Overflow = Overflow.DISCONNECT,
     ) -> Outgoing[bytes]:
         """The frame, with what an outbox has to know about it."""
-        if isinstance(payload, bytes):
-            frame = self.frame(Opcode.BINARY, payload)
-        else:
-            frame = self.frame(Opcode.TEXT, payload.encode())
+        frame = self.frame(payload)
         return Outgoing(frame, len(frame), room, key, overflow)
 
-    def frame(self, opcode: Opcode, payload: bytes) -> bytes:
+    def frame(self, payload: Payload) -> bytes:
         """One frame with the whole message."""
-        return encode_frame(opcode, payload)
+        return encode_message(payload)
 
     def join(self, items: list[Outgoing[bytes]]) -> FrameBatch:
         """Frames follow each other without anything between."""
         data = items[0].frame if len(items) == 1 else b"".join([item.frame for item in items])
         return FrameBatch(data, items)
 
-    def line_up(self, handles: Iterable[Any]) -> Any:
+    def encode_all(
+        self, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+    ) -> list[Any]:
+        """A frame for each, with what an outbox has to know about it."""
+        return encode_each(self, publications, payloads, overflow)
+
+    def line_up(self, handles: Collection[Any]) -> Any:
         """Each handle is the `write` of a `DirectWriter`."""
         return list(handles)
 
-    def deliver(self, line: Any, batch: FrameBatch) -> Mapping[Any, int]:
+    def size(self, items: list[Any]) -> int:
+        """The bytes of the frames."""
+        return size_of(items)
+
+    def deliver(self, line: Any, items: list[Any]) -> Mapping[Any, Any]:
         """A member that turns out to be too slow is closed meanwhile; the line stays as it is."""
+        batch = self.join(items)
         for write_frames in line:
             write_frames(batch)
         return {}
@@ -129,23 +141,33 @@ class DescriptorCodec(FrameCodec):
 
     __slots__ = ()
 
-    def line_up(self, handles: Iterable[int]) -> "array[int]":
-        """Each handle is a descriptor. Side by side they are read faster than from all over memory."""
-        return array("i", handles)
+    def encode_all(
+        self, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+    ) -> list[bytes]:
+        """The frames alone: nothing waits in an outbox."""
+        return list(map(encode_message, payloads))
 
-    def deliver(self, line: "array[int]", batch: FrameBatch) -> Mapping[int, int]:
+    def line_up(self, handles: Collection[int]) -> "tuple[int, ...] | array[int]":
+        """Each handle is a descriptor. Many are read faster side by side than from all over memory."""
+        return tuple(handles) if len(handles) < MANY else array("i", handles)
+
+    def size(self, items: list[bytes]) -> int:
+        """The bytes of the frames."""
+        return sum(map(len, items))
+
+    def deliver(self, line: "tuple[int, ...] | array[int]", items: list[bytes]) -> Mapping[int, bytes]:
         """The innermost loop of a fan-out: it checks nothing."""
-        data = batch.data
+        data = items[0] if len(items) == 1 else b"".join(items)
         size = len(data)
-        unfinished = {}
+        left = {}
         for descriptor in line:
             try:
                 written = write(descriptor, data)
             except OSError:  # full, or broken: the server finds out which
                 written = 0
             if written != size:
-                unfinished[descriptor] = written
-        return unfinished
+                left[descriptor] = data[written:]
+        return left
 
 
 class CompressedCodec(FrameCodec):
@@ -153,9 +175,11 @@ class CompressedCodec(FrameCodec):
 
     __slots__ = ()
 
-    def frame(self, opcode: Opcode, payload: bytes) -> bytes:
+    def frame(self, payload: Payload) -> bytes:
         """One frame, compressed where that makes it shorter."""
-        return encode_compressed_frame(opcode, payload)
+        if isinstance(payload, bytes):
+            return encode_compressed_frame(Opcode.BINARY, payload)
+        return encode_compressed_frame(Opcode.TEXT, payload.encode())
 
 
 FRAME_CODEC = FrameCodec()

@@ -180,7 +180,7 @@ class StreamTransport:
         """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
         self._writer.write(batch)
 
-    def write_rest(self, batch: Any, written: int) -> None:
+    def write_rest(self, rest: Any) -> None:
         """Nothing is ever left over here."""
 
     async def send(self, item: Outgoing[Any]) -> None:

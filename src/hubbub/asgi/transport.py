@@ -87,10 +87,10 @@ class WebSocketTransport:
         """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
         self._writer.write(batch)
 
-    def write_rest(self, batch: Any, written: int) -> None:
-        """Go on with a batch of which the codec's `deliver` could write only so many bytes."""
+    def write_rest(self, rest: Any) -> None:
+        """Write what the codec's `deliver` left over."""
         if isinstance(self._writer, DirectWriter):
-            self._writer.write_rest(batch, written)
+            self._writer.write_rest(rest)
 
     async def send(self, item: Outgoing[Any]) -> None:
         """Send one message, in order with `write`; wait while the client is slow.

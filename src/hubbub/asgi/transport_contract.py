@@ -55,8 +55,8 @@ class Transport(Protocol):
         """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
         ...
 
-    def write_rest(self, batch: Any, written: int) -> None:
-        """Go on with a batch of which the codec's `deliver` could write only so many bytes."""
+    def write_rest(self, rest: Any) -> None:
+        """Write what the codec's `deliver` left over."""
         ...
 
     async def send(self, item: Outgoing[Any]) -> None:

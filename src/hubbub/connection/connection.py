@@ -179,9 +179,9 @@ class Connection(Incoming):
         """What the codec writes to."""
         return self.transport.handle
 
-    def write_rest(self, batch: Any, written: int) -> None:
-        """Go on with a batch of which the codec could write only so many bytes."""
-        self.transport.write_rest(batch, written)
+    def write_rest(self, rest: Any) -> None:
+        """Write what the codec's `deliver` left over."""
+        self.transport.write_rest(rest)
 
     # Rooms
 

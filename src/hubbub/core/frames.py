@@ -70,6 +70,10 @@ _SHORT_HEADERS: Final = tuple(
     for opcode in range(11)
 )
 
+_TEXT: Final = int(Opcode.TEXT)
+_BINARY: Final = int(Opcode.BINARY)
+_TEXT_START: Final = 0x80 | _TEXT
+_SHORT_TEXT_HEADERS: Final = _SHORT_HEADERS[_TEXT]
 _MEDIUM_HEADER: Final = Struct("!BBH")
 _LONG_HEADER: Final = Struct("!BBQ")
 
@@ -88,6 +92,19 @@ def encode_frame(opcode: int, payload: bytes, *, compressed: bool = False) -> by
     if size < 65_536:
         return _MEDIUM_HEADER.pack(first, 126, size) + payload
     return _LONG_HEADER.pack(first, 127, size) + payload
+
+
+def encode_message(payload: str | bytes) -> bytes:
+    """Return the one frame of a whole message. Part of the hot path."""
+    if isinstance(payload, bytes):
+        return encode_frame(_BINARY, payload)
+    data = payload.encode()
+    size = len(data)
+    if size < 126:
+        return _SHORT_TEXT_HEADERS[size] + data
+    if size < 65_536:
+        return _MEDIUM_HEADER.pack(_TEXT_START, 126, size) + data
+    return encode_frame(_TEXT, data)
 
 
 def encode_close(code: int = CloseCode.NORMAL, reason: str = "") -> bytes:

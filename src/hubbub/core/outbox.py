@@ -1,14 +1,14 @@
 """What waits for one client that reads more slowly than it is written to: bounded in bytes, with a policy."""
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from hubbub.core.errors import SlowConsumer
-from hubbub.core.messages import Payload
+from hubbub.core.messages import Payload, Publication
 
 F = TypeVar("F")
 M = TypeVar("M")
@@ -61,17 +61,48 @@ class Codec(Hashable, Protocol):
         """What a transport's `write` takes to write all the items at once."""
         ...
 
-    def line_up(self, handles: Iterable[Any]) -> Any:
+    def encode_all(
+        self, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+    ) -> list[Any]:
+        """Encode what is published in one room, for `deliver`: an item for each payload.
+
+        Args:
+            publications: they have all that there is to know besides.
+            payloads: what they look like to these clients.
+            overflow: the room's.
+        """
+        ...
+
+    def line_up(self, handles: Collection[Any]) -> Any:
         """The members' handles in the form that `deliver` goes through fastest. Made once per membership."""
         ...
 
-    def deliver(self, line: Any, batch: Any) -> Mapping[Any, int]:
-        """Write what `join` made to every handle of the line. Never waits and never raises.
+    def size(self, items: list[Any]) -> int:
+        """The bytes that items of `encode_all` count for."""
+        ...
 
-        Returns the handles that could take only so many bytes of it. Their members must be given the rest, by
-        `write_rest`, before anything else is written to them.
+    def deliver(self, line: Any, items: list[Any]) -> Mapping[Any, Any]:
+        """Write items of `encode_all` to every handle of the line. Never waits and never raises.
+
+        Returns what was left over, by handle, where not everything was taken. The member must be given it, by
+        `write_rest`, before anything else is written to it.
         """
         ...
+
+
+def encode_each(
+    codec: Codec, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+) -> list[Outgoing[Any]]:
+    """`Codec.encode_all` for codecs whose clients may have an outbox."""
+    return [
+        codec.encode(payload, room=one.room, key=one.key, overflow=overflow)
+        for payload, one in zip(payloads, publications, strict=True)
+    ]
+
+
+def size_of(items: list[Outgoing[Any]]) -> int:
+    """`Codec.size` for such codecs."""
+    return sum([item.size for item in items])
 
 
 class Outbox(Generic[F]):

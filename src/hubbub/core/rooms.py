@@ -3,11 +3,10 @@
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from hubbub.core.formats import PLAIN, Format
+from hubbub.core.formats import PLAIN, Filtered, Format
 from hubbub.core.messages import Publication
 from hubbub.core.options import RoomOptions
 from hubbub.core.outbox import Codec
-from hubbub.core.stats import Tally
 
 
 class Member(Hashable, Protocol):
@@ -26,24 +25,60 @@ class Member(Hashable, Protocol):
 
 M = TypeVar("M", bound=Member)
 
-Group: TypeAlias = tuple[Format, Codec]
-"""Members with the same format and codec get the same bytes."""
+Kind: TypeAlias = tuple[Format, Codec]
+"""Clients of the same kind get the same bytes."""
 
 Credit: TypeAlias = Callable[[M, int, int], None]
 """Adds to a member's messages and bytes; both may be negative."""
 
 
-class Room(Generic[M]):
-    """A named group of members, kept apart by format and codec. It exists as long as it has a member.
+class Group(Generic[M]):
+    """The members of a room that are of the same kind.
 
-    What was written is counted per group and not per member: a member is debited the group's total when it
-    comes and credited with it when it goes, and got the difference.
+    What was written is counted for the group and not for each member: a member is debited what the group has
+    got when it comes and credited with it when it goes, and got the difference.
+    """
+
+    __slots__ = ("_line", "bytes", "filter", "kind", "members", "messages", "whole")
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        format, codec = kind
+        self.filter = format if type(format) is Filtered else None
+        self.whole = kind if self.filter is None else (self.filter.base, codec)
+        """The kind that gets the same bytes, and all of them."""
+        self.members: dict[M, Any] = {}  # with its handle
+        self._line: Any = None  # the handles, lined up; made when needed
+        self.messages = 0
+        self.bytes = 0
+
+    @property
+    def line(self) -> Any:
+        """The handles, as the codec's `deliver` wants them."""
+        if self._line is None:
+            self._line = self.kind[1].line_up(self.members.values())
+        return self._line
+
+    def add(self, member: M) -> None:
+        """Add a member."""
+        self.members[member] = member.handle
+        self._line = None
+
+    def remove(self, member: M) -> None:
+        """Remove one that is in the group."""
+        del self.members[member]
+        self._line = None
+
+
+class Room(Generic[M]):
+    """A named group of members, kept apart by kind. It exists as long as it has a member.
+
+    There may be very many: what only some of them need is made when it is needed.
     """
 
     __slots__ = (
         "_credit",
-        "_lines",
-        "_totals",
+        "bytes",
         "count",
         "delivered",
         "groups",
@@ -57,66 +92,60 @@ class Room(Generic[M]):
         self.name = name
         self.options = options
         self._credit = credit
-        self._totals: dict[Group, Tally] = {}  # what each member of a group got since the group is there
-        self.published = 0  # publications that were written to the members
-        self.delivered = Tally()  # the same, for each member
         self.count = 0
-        self.groups: dict[Group, dict[M, Any]] = {}  # group -> member -> its handle
-        self._lines: dict[Group, Any] = {}  # group -> its members' handles, lined up; made when needed
-        self.pending: list[Publication] = []  # published in this tick, not yet written to the members
+        self.groups: dict[Kind, Group[M]] = {}
+        self.pending: list[Publication] | None = None  # of this tick, not yet written to the members
+        self.published = 0  # publications that were written to the members
+        self.delivered = 0  # the same, for each member
+        self.bytes = 0  # that this took
 
     def __iter__(self) -> Iterator[M]:
         for group in list(self.groups.values()):
-            yield from list(group)
+            yield from list(group.members)
 
     def add(self, member: M, format: Format = PLAIN) -> None:
         """Add a member that is not in the room."""
-        group = (format, member.codec)
-        self.groups.setdefault(group, {})[member] = member.handle
-        self._lines.pop(group, None)
+        kind = (format, member.codec)
+        group = self.groups.get(kind)
+        if group is None:
+            group = self.groups[kind] = Group(kind)
+        group.add(member)
         self.count += 1
         self._settle(member, group, -1)
 
-    def written(self, group: Group, members: int, messages: int, size: int) -> None:
-        """Count so many messages, and so many bytes, to each of a group's members. Part of the hot path."""
-        if not members:  # they have left while others were written to
-            return
-        total = self._totals.get(group)
-        if total is None:
-            total = self._totals[group] = Tally()
-        total.messages += messages
-        total.bytes += size
-        self.delivered.messages += messages * members
-        self.delivered.bytes += size * members
+    def written(self, group: Group[M], messages: int, size: int) -> int:
+        """Count so many messages, and so many bytes, to each of a group's members; return to how many.
 
-    def credit(self, member: M) -> Tally:
-        """What a member of the room would be credited with if it left now."""
-        group = next(group for group, members in self.groups.items() if member in members)
-        return self._totals.get(group) or Tally()
+        Part of the hot path.
+        """
+        members = len(group.members)
+        group.messages += messages
+        group.bytes += size
+        self.delivered += messages * members
+        self.bytes += size * members
+        return members
 
-    def line(self, group: Group) -> Any:
-        """The handles of a group, as its codec's `deliver` wants them."""
-        line = self._lines.get(group)
-        if line is None:
-            line = self._lines[group] = group[1].line_up(self.groups.get(group, {}).values())
-        return line
+    def credit(self, member: M) -> tuple[int, int]:
+        """The messages, and bytes, that a member of the room would be credited with if it left now."""
+        group = self._group_of(member)
+        return group.messages, group.bytes
 
     def remove(self, member: M) -> Format:
         """Remove a member that is in the room; return its format."""
-        group, members = next(item for item in self.groups.items() if member in item[1])
-        del members[member]
-        self._lines.pop(group, None)
+        group = self._group_of(member)
+        group.remove(member)
         self.count -= 1
         self._settle(member, group, 1)
-        if not members:
-            del self.groups[group]
-            self._totals.pop(group, None)
-        return group[0]
+        if not group.members:
+            del self.groups[group.kind]
+        return group.kind[0]
 
-    def _settle(self, member: M, group: Group, sign: int) -> None:
-        total = self._totals.get(group)
-        if total is not None and self._credit is not None:
-            self._credit(member, sign * total.messages, sign * total.bytes)
+    def _group_of(self, member: M) -> Group[M]:
+        return next(group for group in self.groups.values() if member in group.members)
+
+    def _settle(self, member: M, group: Group[M], sign: int) -> None:
+        if group.messages and self._credit is not None:
+            self._credit(member, sign * group.messages, sign * group.bytes)
 
 
 class Rooms(Generic[M]):
@@ -127,7 +156,7 @@ class Rooms(Generic[M]):
         credit: counts what members got from their rooms; None where nobody wants to know.
     """
 
-    __slots__ = ("_credit", "_memberships", "_options", "_rooms", "members")
+    __slots__ = ("_credit", "_memberships", "_options", "_rooms", "get", "members")
 
     def __init__(self, options: Callable[[str], RoomOptions], credit: "Credit[M] | None" = None) -> None:
         self._options = options
@@ -135,16 +164,14 @@ class Rooms(Generic[M]):
         self.members = 0  # of all rooms together
         self._rooms: dict[str, Room[M]] = {}
         self._memberships: dict[M, dict[str, Room[M]]] = {}
+        self.get: Callable[[str], Room[M] | None] = self._rooms.get  # hot: no call in between
+        """The room of that name; None when nobody is in it."""
 
     def __len__(self) -> int:
         return len(self._rooms)
 
     def __iter__(self) -> Iterator[Room[M]]:
         return iter(list(self._rooms.values()))
-
-    def get(self, name: str) -> Room[M] | None:
-        """The room of that name; None when nobody is in it."""
-        return self._rooms.get(name)
 
     def count(self, name: str) -> int:
         """How many members the room has; 0 for a room that does not exist."""
@@ -196,8 +223,8 @@ class Rooms(Generic[M]):
         room = self._rooms.get(name)
         if room is None:
             return
-        for group in [group for group in room.groups if group[0] is format]:
-            for member in list(room.groups[group]):
+        for group in [group for group in room.groups.values() if group.kind[0] is format]:
+            for member in list(group.members):
                 room.remove(member)
                 room.add(member, to)
 

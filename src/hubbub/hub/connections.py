@@ -129,9 +129,9 @@ class Connections:
         """What the connection got in the rooms that it is in now."""
         total = Tally()
         for room in self._rooms.of(member):
-            credit = room.credit(member)
-            total.messages += credit.messages
-            total.bytes += credit.bytes
+            messages, size = room.credit(member)
+            total.messages += messages
+            total.bytes += size
         return total
 
     def flush(self) -> None:

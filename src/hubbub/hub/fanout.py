@@ -8,10 +8,9 @@ import asyncio
 from typing import Any
 
 from hubbub.connection import Connection
-from hubbub.core.formats import Filtered, Format
+from hubbub.core.formats import Format
 from hubbub.core.messages import Payload, Publication
-from hubbub.core.outbox import Outgoing
-from hubbub.core.rooms import Group, Room, Rooms
+from hubbub.core.rooms import Group, Kind, Room, Rooms
 from hubbub.core.stats import Stats
 
 TICK_BYTES = 262_144
@@ -33,7 +32,7 @@ class Fanout:
     def __init__(self, rooms: Rooms[Connection], stats: Stats, outbox_bytes: int = 2 * TICK_BYTES) -> None:
         self._tick_bytes = min(TICK_BYTES, outbox_bytes // 2)
         self._rooms = rooms
-        self._dirty: dict[str, Room[Connection]] = {}  # rooms with something pending
+        self._dirty: list[Room[Connection]] = []  # with something pending; perhaps written already
         self._bytes = 0  # collected in this turn
         self._stats = stats
 
@@ -47,19 +46,20 @@ class Fanout:
         room = self._rooms.get(publication.room)
         if room is None:
             return False
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._dirty[room.name] = room
-        room.pending.append(publication)
-        self._bytes += publication.size + PUBLICATION_BYTES
+        if room.pending is not None:
+            room.pending.append(publication)
+        else:
+            room.pending = [publication]
+            if not self._dirty:
+                asyncio.get_running_loop().call_soon(self.flush)
+            self._dirty.append(room)
+        self._bytes += len(publication.payload) + PUBLICATION_BYTES
         return True
 
     def flush(self) -> None:
         """Write everything that is pending."""
-        if not self._dirty:
-            return
-        dirty, self._dirty, self._bytes = self._dirty, {}, 0
-        for room in dirty.values():
+        dirty, self._dirty, self._bytes = self._dirty, [], 0
+        for room in dirty:
             self._write(room)
 
     def flush_room(self, name: str) -> None:
@@ -69,52 +69,54 @@ class Fanout:
             self._write(room)
 
     def _write(self, room: Room[Connection]) -> None:
-        publications = room.pending
-        if not publications:
+        publications, room.pending = room.pending, None
+        if publications is None:
             return
-        room.pending = []
         room.published += len(publications)
-        unfinished: list[tuple[Connection, Any, int]] = []
-        presented: dict[Format, list[Payload]] = {}
-        encoded: dict[Group, list[Outgoing[Any]]] = {}
-        for group, members in list(room.groups.items()):
-            format, codec = group
-            filter = format if type(format) is Filtered else None
-            whole = group if filter is None else (filter.base, codec)
-            items = encoded.get(whole)
-            if items is None:
-                items = encoded[whole] = _encode(room, whole, publications, presented)
-            if filter is not None:
-                items = filter.choose(items, publications)
-                if not items:
-                    continue
-            batch = codec.join(items)
-            size = sum([item.size for item in items])
-            room.written(group, len(members), len(items), size)
-            self._stats.delivered += len(items) * len(members)
-            self._stats.delivered_bytes += size * len(members)
-            left = codec.deliver(room.line(group), batch)
+        groups = list(room.groups.values())
+        shared = _Shared() if len(groups) > 1 else None
+        unfinished: list[tuple[Connection, Any]] = []
+        for group in groups:
+            items = _encode(room, group, publications, shared)
+            if not items:
+                continue
+            codec = group.kind[1]
+            count, size = len(items), codec.size(items)
+            members = room.written(group, count, size)
+            self._stats.delivered += count * members
+            self._stats.delivered_bytes += size * members
+            left = codec.deliver(group.line, items)
             if left:
-                unfinished += [
-                    (one, batch, left[handle]) for one, handle in members.items() if handle in left
-                ]
+                unfinished += [(one, left[handle]) for one, handle in group.members.items() if handle in left]
         # Only now: a member that cannot take everything moves to another group, which would be written again.
-        for member, batch, written in unfinished:
-            member.write_rest(batch, written)
+        for member, rest in unfinished:
+            member.write_rest(rest)
+
+
+class _Shared:
+    """What the groups of a room have in common, made once for all of them."""
+
+    __slots__ = ("items", "payloads")
+
+    def __init__(self) -> None:
+        self.payloads: dict[Format, list[Payload]] = {}
+        self.items: dict[Kind, list[Any]] = {}
 
 
 def _encode(
     room: Room[Connection],
-    group: Group,
+    group: Group[Connection],
     publications: list[Publication],
-    presented: dict[Format, list[Payload]],
-) -> list[Outgoing[Any]]:
-    format, codec = group
-    payloads = presented.get(format)
-    if payloads is None:
-        payloads = presented[format] = [format.present(one) for one in publications]
-    encode, overflow = codec.encode, room.options.overflow
-    return [
-        encode(payload, room=room.name, key=one.key, overflow=overflow)
-        for payload, one in zip(payloads, publications, strict=True)
-    ]
+    shared: _Shared | None,
+) -> list[Any]:
+    """The items for a group: all that the kind has got, or what a filter chooses of them."""
+    items = None if shared is None else shared.items.get(group.whole)
+    if items is None:
+        format, codec = group.whole
+        payloads = None if shared is None else shared.payloads.get(format)
+        if payloads is None:
+            payloads = list(map(format.present, publications))
+        items = codec.encode_all(publications, payloads, room.options.overflow)
+        if shared is not None:
+            shared.payloads[format], shared.items[group.whole] = payloads, items
+    return items if group.filter is None else group.filter.choose(items, publications)

@@ -92,8 +92,8 @@ def _of_room(room: Room[Connection]) -> RoomFigures:
         name=room.name,
         members=room.count,
         publications=room.published,
-        deliveries=room.delivered.messages,
-        bytes_out=room.delivered.bytes,
+        deliveries=room.delivered,
+        bytes_out=room.bytes,
     )
 
 

@@ -220,14 +220,15 @@ class Memberships:
         self.listeners.interrupted(name)
         self._fanout.flush_room(name)
         room = self._rooms.get(name)
-        for (format, codec), members in list(room.groups.items()) if room else ():
+        for group in list(room.groups.values()) if room else ():
+            format, codec = group.kind
             notice = format.gap(name, position)
             if notice is not None:
                 items = [codec.encode(notice)]
-                for member in list(members):
+                for member in list(group.members):
                     member.write(items)
             else:
-                for member in list(members):
+                for member in list(group.members):
                     member.interrupted(name, position)
 
     # Coming in

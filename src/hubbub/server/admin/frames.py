@@ -6,15 +6,15 @@ its own, so that its rooms write to it apart from their other members.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from hubbub.connection import Connection
 from hubbub.core.errors import Disconnected
-from hubbub.core.messages import Payload, payload_bytes
-from hubbub.core.outbox import Codec, Outgoing, Overflow
+from hubbub.core.messages import Payload, Publication, payload_bytes
+from hubbub.core.outbox import Codec, Outgoing, Overflow, encode_each, size_of
 
 MAX_TEXT: Final = 1_024
 """Characters of a text that are shown."""
@@ -128,12 +128,23 @@ class TapCodec:
         """What the transport's `write` takes."""
         return self._codec.join(items)
 
-    def line_up(self, handles: Iterable[Any]) -> list[Any]:
+    def encode_all(
+        self, publications: list[Publication], payloads: list[Payload], overflow: Overflow
+    ) -> list[Outgoing[Any]]:
+        """Note, and encode each."""
+        return encode_each(self, publications, payloads, overflow)
+
+    def line_up(self, handles: Collection[Any]) -> list[Any]:
         """Each handle is the `write` of a transport."""
         return list(handles)
 
-    def deliver(self, line: list[Any], batch: Any) -> Mapping[Any, int]:
+    def size(self, items: list[Outgoing[Any]]) -> int:
+        """The bytes of what the transport's codec made."""
+        return size_of(items)
+
+    def deliver(self, line: list[Any], items: list[Outgoing[Any]]) -> Mapping[Any, Any]:
         """Write to the one member; a transport takes everything."""
+        batch = self.join(items)
         for write in line:
             write(batch)
         return {}
