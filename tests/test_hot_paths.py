@@ -329,3 +329,25 @@ def test_a_small_message_is_parsed_in_few_instructions() -> None:
     print(f"per message: {cost.instructions} instructions, {cost.calls} calls")
     assert cost.instructions <= 130
     assert cost.calls <= 12
+
+
+async def test_a_look_at_the_figures_costs_no_more_for_many_that_keep_up() -> None:
+    hub = Hub("memory://", anonymous=True)
+    site = Site()
+    site.config.load()
+    site.config.loaded_app = hub.gateway.before(site.app)
+    costs = []
+    async with hub, AsyncExitStack() as opened:
+        for many in (2, 20):
+            for _ in range(many):
+                door, _ = await opened.enter_async_context(site.connection())
+                for data in (
+                    REQUEST.replace(b"/chat?x=1", b"/connection/websocket"),
+                    masked('{"id":1,"connect":{}}'),
+                ):
+                    door.transport.get_protocol().data_received(data)
+                    await asyncio.sleep(0)
+            costs.append(Cost().of(lambda: hub.figures).instructions)
+        assert hub.figures.connections == 22
+    print(f"for each look: {costs} instructions")
+    assert costs[0] == costs[1]

@@ -2,6 +2,7 @@
 
 import time
 
+from hubbub.asgi.frames import DESCRIPTOR_CODEC
 from hubbub.brokers import Broker
 from hubbub.connection import Connection
 from hubbub.core.figures import Distribution, Figures, RoomFigures
@@ -12,7 +13,7 @@ from hubbub.hub.loop_lag import LoopLag
 
 
 class Gauges:
-    """Reads what there is to see of a hub. A look goes once through all connections.
+    """Reads what there is to see of a hub. A look goes once through the connections that may be behind.
 
     Args:
         stats: what was counted.
@@ -69,12 +70,16 @@ class Gauges:
     def _queued(self) -> int:
         """Bytes that wait now; keeps the most that waits for one of those that are behind."""
         queued = 0
-        for connection in self._connections.all:
-            transport = connection.transport
-            waiting = transport.buffered
-            if waiting:
-                queued += waiting
-                self._stats.queued_most = max(self._stats.queued_most, transport.queued_most)
+        room = self._rooms.get(EVERYONE)
+        for (_, codec), group in room.groups.items() if room is not None else ():
+            if codec == DESCRIPTOR_CODEC:
+                continue  # nothing waits for a client whose socket may be written to, and most are such
+            for connection in group.members:
+                transport = connection.transport
+                waiting = transport.buffered
+                if waiting:
+                    queued += waiting
+                    self._stats.queued_most = max(self._stats.queued_most, transport.queued_most)
         return queued
 
     def of_room(self, name: str) -> RoomFigures | None:
