@@ -21,6 +21,8 @@ def health_router(hub: Hub) -> APIRouter:
         """Whether the process wants new clients: 503 while it is draining or its broker is away."""
         drain = request.scope.get("state", {}).get(DRAIN)
         if drain is not None and drain.active:
+            if drain.alone:  # whoever asks anew reaches another worker
+                return JSONResponse({"status": "ok"}, headers={"Connection": "close"})
             return JSONResponse({"status": "draining"}, 503, {"Retry-After": "1"})
         if not hub.ready:
             return JSONResponse({"status": "broker away"}, 503, {"Retry-After": "1"})

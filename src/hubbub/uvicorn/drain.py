@@ -1,11 +1,13 @@
 """A calm end: on SIGTERM clients leave a few at a time, and reconnect elsewhere without a storm.
 
 uvicorn alone closes its listener and then every WebSocket at once. Here the listener stays open meanwhile:
-health checks see 503 and take the node out, and a new handshake is refused with 503.
+health checks see 503 and take the node out, and a new handshake is refused with 503. Only a worker that goes
+alone closes it at once, because the others listen at the same ports.
 """
 
 import asyncio
 import logging
+import os
 import random
 import signal
 import socket
@@ -24,6 +26,9 @@ from hubbub.uvicorn.sockets import port_of
 if TYPE_CHECKING:
     from uvicorn.server import Protocols
 
+RETIRE: Final = getattr(signal, "SIGUSR1", None)
+"""Tells a worker, before SIGTERM, that it goes alone; None where the platform has no such signal."""
+
 TICK: Final = 0.02
 """Seconds between closes while draining."""
 
@@ -40,6 +45,13 @@ LONGEST: Final = 26.0
 ROUNDING: Final = 1e-9
 
 _logger = logging.getLogger("uvicorn.error")
+
+
+def leave_alone() -> None:
+    """End this process as SIGTERM does, but leave its ports to the other workers, if there are any."""
+    if RETIRE is not None and callable(signal.getsignal(RETIRE)):
+        os.kill(os.getpid(), RETIRE)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def longest_drain(window: float) -> float:
@@ -66,7 +78,13 @@ class DrainingServer(Server):
         self.lifespan.state[DRAIN] = self.drain
         self.lifespan.state[PORTS] = tuple(map(port_of, sockets or ()))
         await super().startup(sockets)
+        if self.config.workers > 1 and RETIRE is not None:
+            signal.signal(RETIRE, self._retire)
         settle()
+
+    def _retire(self, sig: int, frame: FrameType | None) -> None:
+        """The other workers go on."""
+        self.drain.alone = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note the signal; a second one ends the drain."""
@@ -77,6 +95,9 @@ class DrainingServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then stop as uvicorn does."""
         self.drain.active = True
+        if self.drain.alone:
+            for server in self.servers:
+                server.close()
         if self.window > 0 and not self._interrupted:
             await self._spread_closes()
         await super().shutdown(sockets)

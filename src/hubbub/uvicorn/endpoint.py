@@ -68,10 +68,12 @@ class SocketLimits:
 class Drain:
     """Whether this process is emptying itself. `hubbub serve` answers ``/ready`` by it."""
 
-    __slots__ = ("active",)
+    __slots__ = ("active", "alone")
 
     def __init__(self) -> None:
         self.active = False
+        self.alone = False
+        """Whether other processes go on at the same ports: then they take the new clients."""
 
 
 class Timed(Protocol):
@@ -169,7 +171,7 @@ class Endpoint:
     def draining(self) -> bool:
         """Whether new connections are refused with 503 while the old ones leave."""
         drain: Drain | None = self.app_state.get(DRAIN)
-        return drain is not None and drain.active
+        return drain is not None and drain.active and not drain.alone
 
     @property
     def default_lines(self) -> bytes:

@@ -1,6 +1,7 @@
 """Running an app on uvicorn as it should run with a hub: our protocol classes, limits and drain."""
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess, multiprocess
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.limits import Limits
-from hubbub.uvicorn.drain import DrainingServer, longest_drain
+from hubbub.uvicorn.drain import RETIRE, DrainingServer, longest_drain
 from hubbub.uvicorn.sockets import port_of
 
 EXIT_TIME = 30.0
@@ -20,6 +21,8 @@ EXIT_TIME = 30.0
 
 LAST_STEPS = 3.0
 """Seconds of them for what follows when a handler had to be cancelled: its end, and the hub's."""
+
+_Process = multiprocess.Process
 
 WORKER_START = 30
 """Seconds that a new worker may take to import the app. uvicorn's 5 are too few on a machine that is busy."""
@@ -67,8 +70,13 @@ class Workers(Multiprocess):
         multiprocess.Process = Worker  # type: ignore[misc]
         super().run()
 
+    def terminate_all(self) -> None:
+        """All end: nobody is left to take the clients of one."""
+        for worker in self.processes:
+            _Process.terminate(worker)
 
-class Worker(multiprocess.Process):
+
+class Worker(_Process):
     """One of the workers."""
 
     @property
@@ -78,6 +86,12 @@ class Worker(multiprocess.Process):
             assert isinstance(self.config, RunConfig)
             self._server = DrainingServer(self.config, self.config.drain)
         return self._server
+
+    def terminate(self) -> None:
+        """End this one alone: another takes its place, or fewer are wanted."""
+        if RETIRE is not None and self.process.exitcode is None and self.process.pid is not None:
+            os.kill(self.process.pid, RETIRE)
+        super().terminate()
 
 
 def configure(app: Any, options: RunOptions) -> "RunConfig":

@@ -18,7 +18,7 @@ allow_publish = "anyone"
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[ServerProcess]:
+def serving(folder: Path, drain: float = 0, **settings: str) -> Iterator[ServerProcess]:
     """``hubbub serve`` with the admin key."""
     config = folder / "hubbub.toml"
     config.write_text(ROOMS)
@@ -29,7 +29,7 @@ def serving(folder: Path, **settings: str) -> Iterator[ServerProcess]:
         "HUBBUB_LOG_LEVEL": "trace",
         "HUBBUB_MESSAGE_RATE": "0",
     }
-    command = [*HUBBUB, "serve", "--drain", "0", "--config", str(config)]
+    command = [*HUBBUB, "serve", "--drain", str(drain), "--config", str(config)]
     log = folder / f"{secrets.token_hex(4)}.log"
     with running(
         command, log, variables | {f"HUBBUB_{name.upper()}": it for name, it in settings.items()}

@@ -5,8 +5,6 @@ so that the page can say what came of it.
 """
 
 import logging
-import os
-import signal
 from collections.abc import Callable
 from typing import Annotated, Final, TypeAlias
 
@@ -20,6 +18,7 @@ from hubbub.gateway.clients import Clients
 from hubbub.hub import Hub
 from hubbub.hub.parts import Parts
 from hubbub.hub.survey import Survey
+from hubbub.uvicorn.drain import leave_alone
 
 DRAIN_DELAY: Final = 0.25
 """Seconds between the order to drain and its signal, in which the answer gets out."""
@@ -134,7 +133,7 @@ class Commands:
         return 1
 
     def _drain(self) -> int:
-        self._parts.clock.after(DRAIN_DELAY, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        self._parts.clock.after(DRAIN_DELAY, leave_alone)
         return 1
 
 
