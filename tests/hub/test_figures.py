@@ -105,8 +105,13 @@ class Failing(MemoryBroker):
         return await super().publish(room, payload)
 
     @property
-    def repaired(self) -> int:
+    def immediate(self) -> bool:
         """As if it had a link."""
+        return False
+
+    @property
+    def repaired(self) -> int:
+        """As if it had one."""
         return 7
 
 
@@ -122,6 +127,13 @@ async def test_the_broker_is_measured() -> None:
         assert (now.publications, now.broker_errors, now.broker_connected, now.repaired) == (1, 1, True, 7)
         assert now.publishing.count == 1
         assert 0 < now.publishing.sum < 5
+
+
+async def test_a_broker_that_never_waits_is_counted_and_not_timed() -> None:
+    hub = Hub("memory://")
+    async with hub:
+        await hub.broadcast_to_room("r", "a")
+        assert (hub.figures.publications, hub.figures.publishing.count) == (1, 0)
 
 
 async def test_rooms_that_lost_publications_for_good_are_counted(hub: Hub) -> None:

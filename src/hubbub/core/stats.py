@@ -148,7 +148,8 @@ class Stats:
     """Publications of this process that the broker has accepted."""
 
     publishing: Histogram = field(default_factory=Histogram)
-    """Seconds until the broker had accepted a publication, those of the hub's own rooms among them."""
+    """Seconds until the broker had accepted a publication, those of the hub's own rooms among them. A broker
+    that never waits is not timed."""
 
     dropped: int = 0
     """Messages dropped by a room's `Overflow` policy."""

@@ -206,7 +206,8 @@ class Memberships:
 
     def publication(self, publication: Publication) -> None:
         """Take a publication from the broker. Part of the hot path."""
-        self._following.delivered(publication)
+        if publication.position is not None:
+            self._following.delivered(publication)
         if self.listeners.live:
             self.listeners.heard(publication)
         if not self._fanout.publication(publication):
