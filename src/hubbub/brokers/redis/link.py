@@ -65,6 +65,8 @@ class Link:
 
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
+        # The library forgets its own where a send was cancelled.
+        self._transport: asyncio.WriteTransport | None = None
 
     @classmethod
     async def open(cls, address: Address, settings: Settings, login: Login, db: int = 0) -> Self:
@@ -77,6 +79,8 @@ class Link:
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 await link._connection.connect()  # type: ignore[no-untyped-call]
+            if (writer := link._connection._writer) is not None:
+                link._transport = writer.transport
         except BaseException as error:
             await link.close()
             if isinstance(error, AuthenticationError | AuthorizationError):
@@ -139,8 +143,9 @@ class Link:
     async def close(self) -> None:
         """End it at once; what a frozen server has not read is thrown away."""
         writer = self._connection._writer
-        if writer is not None:
-            writer.transport.abort()  # the library's own way would keep unsent bytes until the server reads
+        for transport in (self._transport, writer.transport if writer else None):
+            if transport is not None:
+                transport.abort()  # the library's own way would keep unsent bytes until the server reads
         with suppress(RedisError, OSError):
             await self._connection.disconnect(nowait=True)
         # A transport lets go of its socket in the loop's next turn, and there may be no later one than this.
