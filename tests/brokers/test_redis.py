@@ -11,8 +11,9 @@ import pytest
 import uvloop
 from broker_contract import KEEP, BrokerContract, Node
 from polling import eventually, turns
+from ports import free_port
 from redis_nodes import running
-from redis_servers import BINARIES, RedisServer, free_port, new_prefix, redis_server
+from redis_servers import BINARIES, RedisServer, new_prefix, redis_server
 
 from hubbub import BrokerError, History, HistoryGone, Position
 from hubbub.brokers import Broker, envelope

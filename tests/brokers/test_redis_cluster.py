@@ -7,8 +7,9 @@ from contextlib import ExitStack
 import pytest
 from broker_contract import KEEP, BrokerContract, Node
 from polling import eventually
+from ports import free_port
 from redis_nodes import IMPATIENT, running
-from redis_servers import RedisServer, free_port, new_prefix, redis_server, wait_until
+from redis_servers import RedisServer, new_prefix, redis_server, wait_until
 
 from hubbub import BrokerError, ConfigurationError, Position
 from hubbub.brokers import Broker

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 from polling import eventually
-from server_process import HUBBUB, START_SECONDS, ServerProcess, environment_of, free_port
+from ports import free_port
+from server_process import HUBBUB, START_SECONDS, ServerProcess, environment_of
 
 SECRETS = {"HUBBUB_SECRET": "test-secret-0123456789-abcdefghijklm", "HUBBUB_API_KEY": "k" * 8 + "ey" * 12}
 

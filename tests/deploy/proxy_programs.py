@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from server_process import ROOT, free_port
+from ports import free_port
+from server_process import ROOT
 from websockets.asyncio.client import connect
 
 DEPLOY = ROOT / "deploy"

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from document_apps import DEADLINE
 from document_blocks import ROOT, blocks_of
+from ports import free_port
 from websockets.asyncio.client import connect
 
 PAGE = ROOT / "docs/how-to/deploy.md"
@@ -28,12 +28,6 @@ PATIENCE = 5.0
 
 MODULE = "\n\n".join(block.text for block in blocks_of(PAGE) if block.language == "python")
 COMMANDS = next(block for block in blocks_of(PAGE) if block.language == "sh").text.splitlines()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def answer(port: int) -> str | bytes:

@@ -13,7 +13,8 @@ from api_servers import COMMAND, KEY
 from gateway_sdk import ENDPOINT, SECRET, Server, token
 from node_sdk import installed_sdk
 from playwright.async_api import Browser
-from server_process import free_port, running
+from ports import free_port
+from server_process import running
 
 NODE = Path(__file__).parent / "node"
 STEPS = 10

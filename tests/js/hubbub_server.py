@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from server_process import START_SECONDS, ServerProcess, environment_of, free_port
+from ports import free_port
+from server_process import START_SECONDS, ServerProcess, environment_of
 
 COMMAND = [sys.executable, "-c", "from hubbub.server.cli import main; main()", "serve"]
 

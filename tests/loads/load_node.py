@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nodes import nodes
+from ports import free_port
 from publishers import HttpLink
-from server_process import ServerProcess, free_port
+from server_process import ServerProcess
 
 STOP = 30.0
 """Seconds from SIGTERM to the end of the process, as the server promises."""

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from server_process import HUBBUB, ServerProcess, free_port, running
+from ports import free_port
+from server_process import HUBBUB, ServerProcess, running
 from socket_client import opened, rejected
 
 from hubbub.server.cli import main
