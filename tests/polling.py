@@ -7,8 +7,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+DEADLINE = 20.0
+"""Seconds until a test gives up waiting. No promise of the product: the machine may be busy with others."""
 
-async def eventually(look: Callable[[], T | Awaitable[T]], seconds: float = 5.0) -> T:
+
+async def eventually(look: Callable[[], T | Awaitable[T]], seconds: float = DEADLINE) -> T:
     """Look again and again until what is seen is true, and return it; fail with the last look at the end."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from polling import eventually
+from polling import DEADLINE, eventually
 from raw_client import Opcode, RawClient
 from servers import COMMANDS, Server, serving
 from websockets.asyncio.client import ClientConnection
@@ -54,13 +54,13 @@ async def members(server: Server, path: str, count: int) -> AsyncIterator[list[C
 
 
 async def receive(client: ClientConnection, count: int) -> list[str | bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         return [await client.recv() for _ in range(count)]
 
 
 async def ending(client: ClientConnection) -> tuple[int | None, str | None]:
     """The close code and reason that the client sees, once it does."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         try:
             while True:
                 await client.recv()

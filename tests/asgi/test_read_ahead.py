@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from polling import turns
+from polling import DEADLINE, turns
 
 from hubbub.asgi.read_ahead import ReadAhead
 from hubbub.core.messages import Payload
@@ -58,7 +58,7 @@ async def test_a_wait_ends_when_something_has_come() -> None:
 
     source = Source("a")
     reader = source.reader()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE):
         await reader.wait()
     assert reader.take() == "a"
     reader.stop()

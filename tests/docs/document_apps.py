@@ -9,8 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ports import free_port
+
 STARTED = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
-DEADLINE = 15.0
+DEADLINE = 25.0
+"""Seconds that one step may take. It is no promise: the machine may be busy with others."""
+
 SECRET = "a secret of the documentation's tests, long enough"
 API_KEY = "the documentation's key"
 
@@ -20,7 +24,7 @@ class RunningApp:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = 0
+        self.port = free_port()
         self.log = ""
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None

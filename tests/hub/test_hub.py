@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from guests import guest, route
-from polling import eventually
+from polling import DEADLINE, eventually
 from starlette.websockets import WebSocket
 
 from hubbub import (
@@ -91,7 +91,7 @@ async def test_publishing_without_a_pause_lets_the_others_run(hub: Hub) -> None:
 
     async with guest(hub, rooms=("r",)) as ada:
         task = asyncio.create_task(flood())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             asyncio.get_running_loop().call_soon(ran.set)
             await task
         assert set(await ada.received()) == {b""}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from guests import guest, route
-from polling import eventually, turns
+from polling import DEADLINE, eventually, turns
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub import (
@@ -170,7 +170,7 @@ async def test_a_hub_that_stops_sends_what_is_pending_and_says_1001() -> None:
 
 
 async def test_a_client_that_reads_nothing_keeps_the_hub_from_stopping_only_so_long() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         async with Hub(limits=Limits(close_timeout=0.1)) as hub:
             stack = guest(hub, rooms=("r",))
             ada = await stack.__aenter__()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from guests import guest
-from polling import turns
+from polling import DEADLINE, turns
 
 from hubbub import (
     BEGINNING,
@@ -41,7 +41,7 @@ async def say(hub: Hub, room: str, *payloads: str) -> Position | None:
 
 
 async def take(listener: Listener, count: int) -> list[str | bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         return [(await anext(listener)).payload for _ in range(count)]
 
 
@@ -174,7 +174,7 @@ async def test_it_ends_with_the_hub() -> None:
         hearing = asyncio.ensure_future(hear())
         await begun.wait()
         await say(hub, "news", "last")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert await hearing == ["last"]
     with pytest.raises(HubNotRunning):
         async with hub.listen("news"):

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 from guests import Guest, guest, route
-from polling import eventually, turns
+from polling import DEADLINE, eventually, turns
 from starlette.websockets import WebSocket
 
 from hubbub import Connection, Disconnected, Heartbeat, Hub, Limits
@@ -24,7 +24,7 @@ async def hub() -> AsyncIterator[Hub]:
 
 async def pings(client: Client, count: int) -> None:
     for _ in range(count):
-        assert await client.receive_json(timeout=5) == {"type": "ping"}
+        assert await client.receive_json(timeout=DEADLINE) == {"type": "ping"}
 
 
 async def test_only_clients_that_opted_in_are_asked(hub: Hub) -> None:
@@ -67,7 +67,7 @@ async def test_without_the_heartbeat_a_pong_is_a_message_like_any_other(hub: Hub
 async def test_a_silent_client_is_closed_and_forgotten(hub: Hub) -> None:
     began = monotonic()
     async with guest(hub, "/?heartbeat=1", rooms=("r",)) as ada:
-        end = await ada.client.wait_closed(timeout=5)
+        end = await ada.client.wait_closed(timeout=DEADLINE)
         assert (end.code, end.reason) == (1011, "heartbeat timeout")
         assert monotonic() - began >= BEAT.interval + BEAT.timeout
         assert (hub.connection_count, hub.rooms, hub.stats.dead) == (0, [], 1)
@@ -90,7 +90,7 @@ async def test_a_handler_that_only_sends_notices_that_its_client_has_gone(hub: H
 
     async with connect(route(ticker)) as client:
         await client.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await ended.wait()
     assert hub.connection_count == 0
 
@@ -172,7 +172,7 @@ async def test_a_client_that_takes_not_even_the_close_is_dropped(hub: Hub) -> No
     async with guest(hub, rooms=("r",)) as ada:
         ada.client.pause()
         await hub.broadcast_to_room("r", "a few bytes")
-        end = await ada.client.wait_closed(timeout=5)  # its handler has ended, without a close frame
+        end = await ada.client.wait_closed(timeout=DEADLINE)  # its handler has ended, without a close frame
         assert end.code == 1006
         assert ada.me.closed is not None
 
