@@ -118,6 +118,44 @@ async def test_an_address_has_so_many_connections_and_comes_so_often(server: Ser
         assert (await http.get("/health")).status_code == 200
 
 
+@pytest.mark.parametrize("body", [{"session": "guess", "node": "guess", "data": "{}"}, {"session": 5}])
+async def test_an_address_guesses_sessions_only_so_often(
+    server: ServerProcess, body: dict[str, object]
+) -> None:
+    address = f"198.51.100.{len(body)}"
+    async with (
+        from_address(server, address, "/connection/websocket"),
+        server.http(headers={"X-Forwarded-For": address}) as http,
+    ):
+        answers = [await http.post("/emulation", json=body) for _ in range(6)]
+        once = 404 if "node" in body else 400
+        assert [one.status_code for one in answers] == [once, once, once, 503, 503, 503]
+        assert answers[-1].headers["retry-after"] == "1"
+    with pytest.raises(InvalidStatus) as refused:
+        async with from_address(server, address):
+            pass
+    assert refused.value.response.status_code == 503, "it counts like a handshake"
+
+
+async def test_a_session_that_has_gone_counts_like_a_handshake_and_one_that_is_there_does_not(
+    server: ServerProcess,
+) -> None:
+    headers = {"X-Forwarded-For": "198.51.100.7"}
+    async with (
+        server.http(headers=headers, timeout=20) as http,
+        http.stream("POST", "/connection/http_stream", json={"id": 1, "connect": {}}) as stream,
+    ):
+        lines = stream.aiter_lines()
+        told = json.loads(await anext(lines))["connect"]
+        gone = {"session": "gone", "node": told["node"], "data": "{}"}
+        counted = [(await http.post("/emulation", json=gone)).status_code for _ in range(4)]
+        assert counted == [204, 204, 204, 503]
+        for number in range(2, 6):
+            frame = json.dumps({"id": number, "publish": {"channel": "x"}})
+            mine = {"session": told["session"], "node": told["node"], "data": frame}
+            assert (await http.post("/emulation", json=mine)).status_code == 204
+
+
 async def test_without_an_address_that_says_something_nobody_is_counted_by_it(server: ServerProcess) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(6):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from hubbub.asgi.events import Receive, Scope, Send
 from hubbub.centrifuge.protobuf_wire import Field, Kind, Tables, decode
 from hubbub.centrifuge.requests import NOTHING
-from hubbub.core.errors import BrokerError, HubNotRunning, InvalidMessage, LimitReached
+from hubbub.core.errors import BrokerError, HubNotRunning, InvalidMessage, LimitReached, Overloaded
 from hubbub.core.messages import Payload
 from hubbub.gateway.cross_origin import answer_headers
 from hubbub.gateway.everywhere import Everywhere
@@ -49,6 +49,8 @@ _texts: Final = msgspec.json.Decoder(str)
 class EmulationEndpoint:
     """The ASGI app of the route. It answers 204, or 404 where the node is not known.
 
+    Commands are limited with their client. A request that is for none counts as a handshake of its address.
+
     Args:
         hub: whose limits and origins apply.
         everywhere: passes on.
@@ -85,7 +87,10 @@ class EmulationEndpoint:
             if not frame:
                 raise InvalidMessage("There is no data")
         except (msgspec.DecodeError, InvalidMessage, UnicodeDecodeError):
+            self._count(request.scope)
             raise Refusal(400, "Malformed") from None
+        if not self._everywhere.relay.knows(said.node, said.session):
+            self._count(request.scope)
         try:
             known = await self._everywhere.relay.pass_on(said.node, said.session, frame)
         except (BrokerError, LimitReached, HubNotRunning) as error:
@@ -93,6 +98,13 @@ class EmulationEndpoint:
             raise Refusal(503, "Try again later", {"retry-after": "1"}) from None
         if not known:
             raise Refusal(404, "Unknown node")
+
+    def _count(self, scope: Scope) -> None:
+        """Whoever asks is no client that we know: who does that in a loop is not answered for long."""
+        try:
+            self._hub.parts.reception.stranger(scope)
+        except Overloaded as error:
+            raise Refusal(503, str(error), {"retry-after": "1"}) from None
 
 
 def _read(body: bytes, *, binary: bool) -> tuple[EmulationRequest, Payload]:

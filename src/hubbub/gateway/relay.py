@@ -58,6 +58,12 @@ class Relay:
         """Take no more."""
         self._signals.ignore(_ROOM + self._nodes.id)
 
+    def knows(self, node: str, session: str) -> bool:
+        """Whether that is a client of this node, or may be one of another."""
+        if node == self._nodes.id:
+            return self._clients.of_session(session) is not None
+        return node in self._nodes.others
+
     async def pass_on(self, node: str, session: str, frame: Payload) -> bool:
         """Give a frame to the client of a session; False if the node is not known.
 

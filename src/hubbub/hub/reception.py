@@ -159,6 +159,10 @@ class Reception:
             self._host.stats.refuse(error)
             raise
 
+    def stranger(self, scope: Scope) -> None:
+        """Count a request of somebody who is no client like a handshake. Raises `Overloaded`."""
+        self._knock(client_address(scope))
+
     async def knock(self, websocket: WebSocket) -> None:
         """Count the handshake before anybody looks at what it brings. Raises `SocketRefused`."""
         if self._gate is None or websocket.scope.get(_KNOCKED):
