@@ -114,5 +114,6 @@ def test_an_entry_that_is_no_origin_is_refused_at_once(entry: str) -> None:
         Origins([entry])
 
 
-def test_a_pattern_is_no_entry_that_allows_anything() -> None:
-    assert not allows(Origins(["https://*.example.com"]), "https://a.example.com", "x")
+def test_a_pattern_would_allow_nothing_and_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"no '\*' in it"):
+        Origins(["https://*.example.com"])

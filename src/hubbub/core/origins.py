@@ -31,6 +31,8 @@ class Origins:
         self._allowed = {_normal(entry) for entry in entries if entry != "*"}
         if None in self._allowed:
             raise ConfigurationError("An allowed origin looks like 'https://app.example.com' or '*'")
+        if any("*" in one[1] for one in self._allowed if one):
+            raise ConfigurationError("An allowed origin has no '*' in it: name each one")
 
     def check(self, origin: str | None, host: str | None, *, secure: bool = False) -> None:
         """Accept or refuse a handshake.

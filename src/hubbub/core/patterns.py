@@ -13,6 +13,25 @@ MAX_REMEMBERED: Final = 10_000
 _PARAMETER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
 
 
+_ANY: Final = "\ue000"
+"""A character that no pattern has in it: only a parameter can stand for it."""
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether each name that fits the pattern `narrow` fits `wide`, too.
+
+    Raises:
+        ConfigurationError: if one of them is malformed.
+    """
+    names = [
+        _PARAMETER.sub(lambda found, path=path: path if found[2] else _ANY, narrow)  # type: ignore[misc]
+        for path in (_ANY, f"{_ANY}:{_ANY}/{_ANY}")
+    ]
+    patterns = Patterns[bool]()
+    patterns.add(wide, True)
+    return all(patterns.find(name) for name in names)
+
+
 class Patterns(Generic[T]):
     """Values by name pattern; the first that fits counts.
 

@@ -23,6 +23,7 @@ from hubbub.server.plain_chat import chat_router
 from hubbub.server.plain_rooms import plain_room_router
 from hubbub.server.ports import Ports
 from hubbub.server.settings import Settings
+from hubbub.server.startup import Startup
 
 Part: TypeAlias = Callable[[Hub, Settings], Sequence[BaseRoute]]
 """Prepares the hub for a part of the server, before the hub runs, and returns the part's routes."""
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI | Ports:
     for name, exposure in exposures(settings).items():
         found[exposure.place].add(name)
     public = _app(hub, found[Place.PUBLIC], settings)
-    public.router.lifespan_context = hub.lifespan
+    Startup(hub, public)
     with_key = {"metrics"} if settings.metrics_key else set[str]()  # a browser would only see the refusal
     home = pages.home_router(found[Place.PUBLIC] - with_key)
     public.router.routes.extend([*hub.routes, *home.routes, *pages.router.routes])

@@ -107,7 +107,7 @@ class _Reading:
 
     def take_file(self, path: Path) -> None:
         try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
         except OSError as error:
             self.problems.append(f"{path}: {error.strerror}")
             return

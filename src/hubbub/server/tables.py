@@ -36,8 +36,8 @@ class ConfigurationProblems(ConfigurationError):
     """
 
     def __init__(self, problems: Sequence[str], *, usage: bool = False) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(dict.fromkeys(problems))  # what is wrong with each of many values is one
+        super().__init__("\n".join(self.problems))
         self.usage = usage
 
 

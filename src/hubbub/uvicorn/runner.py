@@ -13,6 +13,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess, multiprocess
 
 from hubbub.core.errors import ConfigurationError
 from hubbub.core.limits import Limits
+from hubbub.uvicorn.certificates import server_context
 from hubbub.uvicorn.drain import RETIRE, DrainingServer, longest_drain
 from hubbub.uvicorn.sockets import port_of
 
@@ -123,7 +124,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         bound = socket.create_server((host, port), family=family, backlog=2_048)
     except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {host} port {port}: {error.strerror}") from error
+        said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ConfigurationError(f"Cannot listen on {host} port {port}: {said}") from error
     bound.set_inheritable(True)
     shown = f"[{host}]" if ":" in host else host
     logging.getLogger("uvicorn.error").info("Listening on %s port %d (Ctrl-C to stop)", shown, port_of(bound))
@@ -139,8 +141,10 @@ def run(app: Any, options: RunOptions, announce: Callable[..., None] = lambda *p
         announce: called with the ports once they are bound.
 
     Raises:
-        ConfigurationError: if the address cannot be bound.
+        ConfigurationError: if the address cannot be bound, or there is no such certificate with that key.
     """
+    if certificate := options.uvicorn.get("ssl_certfile"):
+        server_context(certificate, options.uvicorn.get("ssl_keyfile"))
     config = configure(app, options)
     if not (config.should_reload or config.workers > 1):
         config.load_app()

@@ -1,19 +1,25 @@
 """Who can reach the server, and what keeps out whoever should stay out."""
 
-import ssl
+import time
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from os import environ
 from typing import Final
 from urllib.parse import urlsplit
 
+from hubbub.core.errors import ConfigurationError
 from hubbub.core.options import Allow
+from hubbub.core.patterns import covers
 from hubbub.server.checks.findings import Finding, error, ok, warn
 from hubbub.server.configuration import Configuration
 from hubbub.server.exposure import Exposure, Place, exposures, operator_address
 from hubbub.server.own_secrets import readable_by_others, secrets_file
 from hubbub.server.proxies import EVERYBODY, FORWARDED, THIS_MACHINE, trusted_proxies
 from hubbub.server.settings import SECRETS, is_loopback
+from hubbub.uvicorn.certificates import ends_at
+
+SOON: Final = 14
+"""Days that a certificate should have left: what renews it by itself does so 30 before the end."""
 
 FEWEST_CHARACTERS: Final = 10
 """Different characters in a secret that somebody has not made up."""
@@ -83,16 +89,16 @@ def check_tls(configuration: Configuration) -> Iterator[Finding]:
     settings = configuration.settings
     if settings.ssl_certfile is None or settings.ssl_keyfile is None:
         return
+    place = configuration.place("ssl_certfile")
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, lambda: "")
-    except (OSError, ValueError) as failure:  # an SSLError is an OSError
-        said = f"{settings.ssl_certfile} and {settings.ssl_keyfile}: {failure.args[-1]}"
-        yield error(
-            "tls", said, f"give a certificate and its key, PEM ({configuration.place('ssl_certfile')})"
-        )
+        left = (ends_at(settings.ssl_certfile, settings.ssl_keyfile) - time.time()) / 86_400
+    except ConfigurationError as failure:
+        yield error("tls", str(failure), f"give a certificate and its key, PEM ({place})")
+        return
+    if left < SOON:
+        yield warn("tls", f"{settings.ssl_certfile} expires in {left:.0f} days", f"renew it ({place})")
     else:
-        yield ok("tls", str(settings.ssl_certfile))
+        yield ok("tls", f"{settings.ssl_certfile}, for {left:.0f} days")
 
 
 def check_proxy(configuration: Configuration) -> Iterator[Finding]:
@@ -153,8 +159,12 @@ def check_protection(configuration: Configuration) -> Iterator[Finding]:
 
 
 def check_rooms(configuration: Configuration) -> Iterator[Finding]:
-    """Rooms in which everybody may speak."""
+    """Rooms in which everybody may speak, and patterns that no room gets to."""
     settings = configuration.settings
+    for earlier, later in combinations(settings.rooms, 2):
+        if covers(earlier, later):
+            said = f"{later} counts for no room: all that fit it fit {earlier}, which comes first"
+            yield error("rooms", said, f"put the wider pattern last ({configuration.place('rooms')})")
     for pattern, table in settings.rooms.items():
         everybody = table.allow_publish is Allow.ANYONE or (
             table.allow_publish is Allow.SUBSCRIBER and table.allow_subscribe is Allow.ANYONE

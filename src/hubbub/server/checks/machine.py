@@ -100,7 +100,8 @@ def _port(configuration: Configuration, host: str, port: int, prefix: str) -> Fi
         if failure.errno == errno.EADDRINUSE:
             place = configuration.place(f"{prefix}port")
             return warn(topic, f"{port} is in use", f"if not by this server, choose another ({place})")
-        said = f"cannot listen on {host} port {port}: {failure.strerror}"
+        why = os.strerror(failure.errno) if failure.errno and failure.errno > 0 else failure.strerror
+        said = f"cannot listen on {host} port {port}: {why}"
         place = configuration.place(f"{prefix}host")
         return error(topic, said, f"give an address of this machine ({place})")
     return ok(topic, f"{host} port {port} is free")
