@@ -108,6 +108,12 @@ def test_a_broker_that_is_not_there_is_told_in_a_line(broker: str, said: str) ->
     assert last == "ERROR:    Application startup failed. Exiting."
 
 
+def test_workers_that_cannot_start_end_the_command_with_an_error() -> None:
+    lines = refused("--broker", "redis://127.0.0.1:1", "--workers", "2")
+    assert lines[0].startswith("ERROR:    Cannot start: no link")
+    assert any(line.endswith("failed to start, stopping the parent process.") for line in lines)
+
+
 def test_a_certificate_that_cannot_be_used_is_told_in_a_line() -> None:
     certificate, key = make_certificate(Path("tls"), -1, 90)
     _, other = make_certificate(Path("other"), -1, 90)

@@ -156,8 +156,10 @@ def run(app: Any, options: RunOptions, announce: Callable[..., None] = lambda *p
         ChangeReload(config, target=server.run, sockets=bound).run()
         return 0
     if config.workers > 1:
-        Workers(config, sockets=bound).run()
-        return 0
+        workers = Workers(config, sockets=bound)
+        workers.run()
+        failed = any(one.exitcode == STARTUP_FAILURE for one in workers.processes)
+        return STARTUP_FAILURE if failed else 0
     server = DrainingServer(config, options.drain)
     try:
         server.run(sockets=bound)
