@@ -31,10 +31,30 @@ def parse(stream: bytes, step: int | None = None, parser: FrameParser | None = N
     step = step or len(stream)
     events: list[Event] = []
     for at in range(0, len(stream), step):
-        events += parser.feed(stream[at : at + step])
-        while parser.has_more:
-            events += parser.feed(b"")
+        events += take(parser, stream[at : at + step])
     return events
+
+
+def take(parser: FrameParser, chunk: bytes) -> list[Event]:
+    """Give a chunk to the parser as the protocol class does."""
+    message = parser.take_message(chunk)
+    events: list[Event] = parser.feed(chunk) if message is None else [message]
+    while parser.has_more:
+        events += parser.feed(b"")
+    return events
+
+
+@pytest.mark.parametrize("message", ["", "x" * 125, "ü" * 200, b"", b"x" * 65_535])
+def test_a_whole_small_message_is_taken_at_once_and_without_a_look_at_the_rest(message: str | bytes) -> None:
+    first, payload = (0x81, message.encode()) if isinstance(message, str) else (0x82, message)
+    frame = client_frame(first, payload)
+    parser = FrameParser(100_000)
+    assert [parser.take_message(frame) for _ in range(2)] == [message] * 2
+    for other in (frame[:-1], frame + b"\x81", client_frame(0x01, b"a"), client_frame(0x89, b"a")):
+        parser = FrameParser(100_000)
+        assert parser.take_message(other) is None
+    parser.feed(frame[:3])
+    assert parser.take_message(frame) is None
 
 
 @pytest.mark.parametrize("step", [None, 1, 2, 3, 7, 1_000])

@@ -48,7 +48,8 @@ def ours(chunks: Iterable[bytes]) -> Outcome:
     parser = FrameParser(MAX_SIZE)
     outcome = Outcome()
     for chunk in chunks:
-        events = parser.feed(chunk)
+        message = parser.take_message(chunk)
+        events = parser.feed(chunk) if message is None else [message]
         while parser.has_more:
             events += parser.feed(b"")
         for event in events:

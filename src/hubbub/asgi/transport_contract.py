@@ -1,5 +1,6 @@
 """What a connection asks of its transport, whichever it is."""
 
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from hubbub.asgi.frames import FrameWriter
@@ -63,7 +64,7 @@ class Transport(Protocol):
         """Send one message, in order with `write`; wait while the client is slow. Raises `Disconnected`."""
         ...
 
-    async def receive(self) -> Payload:
+    def receive(self) -> Coroutine[Any, Any, Payload]:
         """The next message. Raises `Disconnected` when there will be none any more."""
         ...
 

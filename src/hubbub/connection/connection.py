@@ -1,7 +1,7 @@
 """Connection: the hub's view of one client, and a handler's."""
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from types import TracebackType
 from typing import Any
 from weakref import ref
@@ -223,13 +223,13 @@ class Connection(Incoming):
             self._host.flush()
             self.write([self.codec.encode(self.format.personal(payload))])
 
-    async def receive(self) -> Payload:
+    def receive(self) -> Coroutine[Any, Any, Payload]:
         """The next message: `str` for a text frame, `bytes` for a binary one.
 
         Raises:
             Disconnected: when the connection has ended.
         """
-        return await (self._transport or self.transport).receive()
+        return (self._transport or self.transport).receive()  # hot: one coroutine less
 
     async def ping(self) -> float:
         """Ask the client's WebSocket for a pong (RFC 6455 section 5.5.2); return the round trip in seconds.

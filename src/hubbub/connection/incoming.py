@@ -1,7 +1,10 @@
-"""Messages from a client in the form that a handler wants them, one by one or until the end."""
+"""Messages from a client in the form that a handler wants them, one by one or until the end.
+
+A coroutine between a handler and the socket is made and woken for each message: there are as few as can be.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from hubbub.core.errors import Disconnected, WrongMessageType
@@ -14,7 +17,7 @@ class Incoming(ABC):
     __slots__ = ()
 
     @abstractmethod
-    async def receive(self) -> Payload:
+    def receive(self) -> Coroutine[Any, Any, Payload]:
         """The next message: `str` for a text frame, `bytes` for a binary one.
 
         Raises:
@@ -24,17 +27,11 @@ class Incoming(ABC):
 
     async def receive_text(self) -> str:
         """The next message, which must be text. Raises `Disconnected`, or `WrongMessageType` (1003)."""
-        payload = await self.receive()
-        if isinstance(payload, bytes):
-            raise WrongMessageType("Expected a text message")
-        return payload
+        return _text(await self.receive())
 
     async def receive_bytes(self) -> bytes:
         """The next message, which must be binary. Raises `Disconnected`, or `WrongMessageType` (1003)."""
-        payload = await self.receive()
-        if isinstance(payload, str):
-            raise WrongMessageType("Expected a binary message")
-        return payload
+        return _binary(await self.receive())
 
     async def receive_json(self) -> Any:
         """The next message, decoded from JSON text.
@@ -58,7 +55,7 @@ class Incoming(ABC):
         """Text messages until the connection ends. Raises `WrongMessageType` at a binary one."""
         try:
             while True:
-                yield await self.receive_text()
+                yield _text(await self.receive())
         except Disconnected:
             return
 
@@ -66,7 +63,7 @@ class Incoming(ABC):
         """Binary messages until the connection ends. Raises `WrongMessageType` at a text one."""
         try:
             while True:
-                yield await self.receive_bytes()
+                yield _binary(await self.receive())
         except Disconnected:
             return
 
@@ -74,7 +71,7 @@ class Incoming(ABC):
         """JSON messages until the connection ends. Raises like `receive_json`."""
         try:
             while True:
-                yield await self.receive_json()
+                yield from_json(await self.receive())
         except Disconnected:
             return
 
@@ -82,3 +79,15 @@ class Incoming(ABC):
         """Wait for the end, for handlers that only send. What the client sends is thrown away."""
         async for _ in self:
             pass
+
+
+def _text(payload: Payload) -> str:
+    if isinstance(payload, bytes):
+        raise WrongMessageType("Expected a text message")
+    return payload
+
+
+def _binary(payload: Payload) -> bytes:
+    if isinstance(payload, str):
+        raise WrongMessageType("Expected a binary message")
+    return payload

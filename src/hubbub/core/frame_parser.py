@@ -1,6 +1,7 @@
 """Turns what a client sends into messages: an incremental parser of masked RFC 6455 frames.
 
-No asyncio, no clock, no socket: `FrameParser.feed` takes bytes in any chunks and returns events.
+No asyncio, no clock, no socket: `FrameParser.feed` takes bytes in any chunks and returns events. Before it,
+`FrameParser.take_message` is asked, which takes only whole small messages.
 
 This file is written for speed: a small text message that arrives whole costs one call, one chain of
 comparisons and one unmasking. So functions are fewer and longer here than elsewhere, and `_clean` sums up
@@ -84,10 +85,11 @@ class FrameParser:
         self.closed = False  # after a close frame or a violation: whatever follows is ignored
         self.has_more = False  # bytes already taken hold further frames: call `feed(b"")` for them
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take the next bytes of the stream and return what they complete: at most `MAX_EVENTS` events.
+    def take_message(self, data: bytes) -> str | bytes | None:
+        """Take the next bytes of the stream if they are one small message in one frame, and return it.
 
-        Bytes after a close frame or a violation are ignored.
+        None if they are anything else, or nothing can be said yet: then they were not taken, and `feed` is
+        for them. It is what clients send nearly always.
         """
         end = len(data)
         if self._clean and end > 5:
@@ -101,11 +103,18 @@ class FrameParser:
             if end - body == size and size <= self._max_size:
                 if first == 0x81:
                     try:
-                        return [self._unmask(data[body:], data[body - 4 : body]).decode()]
+                        return self._unmask(data[body:], data[body - 4 : body]).decode()
                     except UnicodeDecodeError:
                         pass
                 elif first == 0x82:
-                    return [self._unmask(data[body:], data[body - 4 : body])]
+                    return self._unmask(data[body:], data[body - 4 : body])
+        return None
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes of the stream and return what they complete: at most `MAX_EVENTS` events.
+
+        Bytes after a close frame or a violation are ignored.
+        """
         if self.closed:
             return []
         events: list[Event] = []

@@ -23,6 +23,9 @@ class LastFrames:
         """Whether bytes already taken hold further frames."""
         return self._left >= 0 and self._parser.has_more
 
+    def take_message(self, data: bytes) -> None:
+        """Messages are not wanted any more: everything is for `feed`."""
+
     def feed(self, data: bytes) -> list[Event]:
         """`FrameParser.feed`, or the end."""
         self._left -= len(data)

@@ -64,12 +64,14 @@ class WebSocketProtocol(ApplicationSide):
         if parser is None:
             self._receive_early(data)
             return
+        message = parser.take_message(data)
+        if message is not None:
+            if self._state is _OPEN:
+                key = "text" if type(message) is str else "bytes"
+                self._deliver({"type": "websocket.receive", key: message}, len(message))
+            return
         for event in parser.feed(data):
-            if type(event) is str:
-                if self._state is _OPEN:
-                    self._deliver({"type": "websocket.receive", "text": event}, len(event))
-            else:
-                self._take_event(event)
+            self._take_event(event)
         if parser.has_more:
             self._parse_rest()
 
