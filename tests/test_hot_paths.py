@@ -9,7 +9,7 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
 from typing import Any
@@ -324,29 +324,58 @@ async def test_a_message_of_a_member_goes_to_its_room_in_few_instructions() -> N
     assert cost.calls <= 62
 
 
-async def test_a_client_of_the_protocol_connects_and_subscribes_in_few_instructions() -> None:
+SAID = (
+    REQUEST.replace(b"/chat?x=1", b"/connection/websocket"),
+    masked('{"id":1,"connect":{}}'),
+    masked('{"id":2,"subscribe":{"channel":"room"}}'),
+)
+"""All that a client of the protocol says until it is in a room."""
+
+
+@asynccontextmanager
+async def gateway() -> AsyncIterator[tuple[Hub, Callable[[], Awaitable[tuple[Any, socket.socket]]]]]:
+    """A hub with a room for clients of the protocol, and a way to bring one in, up to its first word."""
     hub = Hub("memory://", anonymous=True)
     hub.room("{name}", history=History(), allow_subscribe=Allow.ANYONE)
     site = Site()
     site.config.load()
     site.config.loaded_app = hub.gateway.before(site.app)
-    said = (
-        REQUEST.replace(b"/chat?x=1", b"/connection/websocket"),
-        masked('{"id":1,"connect":{}}'),
-        masked('{"id":2,"subscribe":{"channel":"room"}}'),
-    )
     async with hub, AsyncExitStack() as opened:
+        yield hub, lambda: opened.enter_async_context(site.connection())
+
+
+async def say_all(door: Any) -> None:
+    """Have a client connect and subscribe."""
+    for data in SAID:
+        door.transport.get_protocol().data_received(data)
+        await asyncio.sleep(0)
+
+
+async def test_a_client_of_the_protocol_connects_and_subscribes_in_few_instructions() -> None:
+    async with gateway() as (hub, open_one):
         for _ in range(2):  # the first one makes what all share
-            door, there = await opened.enter_async_context(site.connection())
+            door, there = await open_one()
             with Tally() as cost:
-                for data in said:
-                    door.transport.get_protocol().data_received(data)
-                    await asyncio.sleep(0)
+                await say_all(door)
         assert there.recv(1_000).endswith(b'{"id":2,"subscribe":{}}')
         assert len(hub.members("room")) == 2
     print(f"for each client: {cost.instructions} instructions, {cost.calls} calls")
-    assert cost.instructions <= 11_500
-    assert cost.calls <= 330
+    assert cost.instructions <= 10_500
+    assert cost.calls <= 275
+
+
+async def test_a_client_of_the_protocol_leaves_few_objects_to_the_garbage_collector() -> None:
+    async with gateway() as (hub, open_one):
+        counts = []
+        for clients in (2, 10):  # the first ones make what all share
+            for _ in range(clients):
+                await say_all((await open_one())[0])
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+        assert len(hub.members("room")) == 12
+    tracked = (counts[1] - counts[0]) / 10
+    print(f"for each client: {tracked} objects")
+    assert tracked <= 75
 
 
 def test_a_small_message_is_parsed_in_few_instructions() -> None:

@@ -265,3 +265,13 @@ async def test_tls_works_the_same_way(serve: Any, raw_client: Any, certificate: 
     await rude.send(frame_of(0x83, b""))
     assert await rude.closed() == (1002, "unknown opcode")
     await eventually(server.is_empty, "both are gone")
+
+
+async def test_a_receive_that_waits_is_ended_for_a_hub_that_gave_the_client_up(serve: Any) -> None:
+    app = Writers()
+    async with connect(serve(app).url) as client:
+        await client.send("deflate")  # and then it waits in receive()
+        assert await client.recv() == "False"
+        await app.call(app.writers[0].end_receive)  # type: ignore[attr-defined]  # of the protocol class
+        await client.wait_closed()
+    assert client.close_code == 1006  # the app cut it off

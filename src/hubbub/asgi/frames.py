@@ -62,6 +62,10 @@ class FrameWriter(Protocol):
         """Bytes that wait in this process, outside the kernel."""
         ...
 
+    def end_receive(self) -> None:
+        """Have a `receive` that waits return a disconnect event now: the client was given up."""
+        ...
+
     def abort(self) -> None:
         """Drop the TCP connection without a closing handshake."""
         ...

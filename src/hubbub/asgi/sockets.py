@@ -55,9 +55,12 @@ def check_origin(websocket: WebSocket, origins: Origins) -> None:
     """
     if websocket.application_state is not WebSocketState.CONNECTING:
         return
+    origin = header(websocket.scope, b"origin")
+    if origin is None:
+        return  # no page opens it: `Origins.check` would not look further
     try:
         origins.check(
-            header(websocket.scope, b"origin"),
+            origin,
             header(websocket.scope, b"host"),
             secure=websocket.scope.get("scheme") == "wss",
         )

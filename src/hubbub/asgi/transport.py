@@ -1,5 +1,6 @@
 """One WebSocket, on any ASGI server."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from hubbub.asgi.direct_writer import DirectWriter
@@ -125,7 +126,8 @@ class WebSocketTransport:
                         if self._ahead is not None:
                             await self._waits.until_interrupted(self._ahead.wait())
                         else:
-                            payload = self._take(await self._waits.until_interrupted(self._receive()))
+                            event = await self._until_interrupted(self._receive())
+                            payload = None if self.closed else self._take(event)
                     except Interrupted:
                         continue
                 if payload is not None:
@@ -162,6 +164,10 @@ class WebSocketTransport:
         """How it ended, as an exception to raise. A new one each time: each has its own traceback."""
         cause = self.closed or SocketDisconnected()
         return SocketDisconnected(cause.code, cause.reason)
+
+    def _until_interrupted(self, receiving: Awaitable[Event]) -> Awaitable[Event]:
+        """A server with the extension ends the wait itself: nothing has to stand around it."""
+        return receiving if self.frames is not None else self._waits.until_interrupted(receiving)
 
     async def _read(self) -> Payload | None:
         return self._take(await self._receive())
@@ -212,6 +218,8 @@ class WebSocketTransport:
         self.closed = SocketDisconnected(cause.code, cause.reason)
         self._writer.end(self.closed)
         self._waits.interrupt()
+        if self.frames is not None:
+            self.frames.end_receive()
         if self._ahead is not None:
             self._ahead.stop()
         self._listener.lost(self.closed)

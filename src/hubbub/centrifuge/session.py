@@ -84,7 +84,7 @@ class Session:
         self._connecting = Connecting(
             dialogue, codec, terms, self._subscribing, client=client, session=session, spread=spread, now=now
         )
-        self._held: list[Command] = []  # what came while it is found out who the client is
+        self._held: list[Command] | None = None  # what came while it is found out who the client is
 
     # What a driver looks at
 
@@ -101,7 +101,7 @@ class Session:
     @property
     def busy(self) -> bool:
         """So many commands are open that no more should be read."""
-        waiting = self._dialogue.open_calls + self._dialogue.waiting + len(self._held)
+        waiting = self._dialogue.open_calls + self._dialogue.waiting + len(self._held or ())
         return waiting >= self._terms.limits.inbox_messages
 
     @property
@@ -160,12 +160,12 @@ class Session:
         connecting = self._connecting.state is State.CONNECTING
         self._dialogue.answered(call, answer, now)
         if connecting and self._connecting.state is State.CONNECTED:
-            held, self._held = self._held, []
-            for command in held:
+            held, self._held = self._held, None
+            for command in held or ():
                 if not self._dialogue.closed:
                     self._receive(command, now)
         elif self._connecting.state is State.REFUSED:
-            self._held.clear()  # they came before the client could know
+            self._held = None  # they came before the client could know
         return self._dialogue.take()
 
     def insufficient(self, channel: str, now: float) -> list[Action]:
@@ -229,6 +229,7 @@ class Session:
         elif isinstance(request, ConnectRequest) or state in (State.NEW, State.REFUSED):
             self._dialogue.close(DisconnectCode.BAD_REQUEST.disconnect)
         elif state is State.CONNECTING:
+            self._held = self._held or []
             if len(self._held) == MOST_WAITING:
                 self._dialogue.close(DisconnectCode.TOO_MANY_REQUESTS.disconnect)
             self._held.append(command)

@@ -257,13 +257,16 @@ class Client(Driver):
         return self._calls.failure(call, error)
 
     def _answered(self, call: Call, answer: Answer) -> None:
-        if isinstance(call, Subscribe) and self._joins is not None and call.server_side:
+        if not isinstance(call, Subscribe):
+            super()._answered(call, answer)
+            return
+        if self._joins is not None and call.server_side:
             if isinstance(answer, Subscribed):
                 self._joins.prepared(call.channel, answer.position, missed=bool(answer.publications))
             elif isinstance(answer, Failed):
                 self._cannot_join(call.channel, _refusal(answer.reason))
         super()._answered(call, answer)
-        if isinstance(answer, Subscribed) and isinstance(call, Subscribe) and call.channel in self._prepared:
+        if isinstance(answer, Subscribed) and call.channel in self._prepared:
             self._held = self._held or Held(self._parts.following)
             self._held.hold(call.channel)
 

@@ -152,12 +152,6 @@ class Driver(ABC):
             case Send(reply=reply):
                 self._replies.append(self.codec.encode_reply(reply))
                 self._ordered = self._ordered or reply.has_its_place
-            case GoLive():
-                self._write()
-                self._go_live(action)
-            case Close(disconnect=disconnect):
-                self._write()
-                self.connection.end(disconnect.code, disconnect.short_reason)
             case Unsubscribe():
                 self._write()
                 self._leave(action.channel)
@@ -165,6 +159,12 @@ class Driver(ABC):
                     self._answered(action, Done())
             case Call():
                 self._begin(action)
+            case GoLive():
+                self._write()
+                self._go_live(action)
+            case Close(disconnect=disconnect):
+                self._write()
+                self.connection.end(disconnect.code, disconnect.short_reason)
 
     def _write_late(self) -> None:
         self._late = False

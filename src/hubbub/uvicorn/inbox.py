@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
 
+from hubbub.core.errors import CloseCode
 from hubbub.uvicorn.endpoint import Endpoint
 from hubbub.uvicorn.keepalive import KeepaliveWriter
 from hubbub.uvicorn.writer import State
@@ -62,6 +63,12 @@ class Inbox(KeepaliveWriter):
                 raise
             self._waiter = None
             return message
+
+    def end_receive(self) -> None:
+        """Have a receive() that waits return a disconnect event now: the hub has given the client up."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result({"type": "websocket.disconnect", "code": int(CloseCode.ABNORMAL)})
 
     def _deliver(self, message: Message, size: int = 0) -> None:
         """Give an event to the app; `size` is what it adds to the queue's bytes."""
