@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,3 +47,32 @@ async def raw_client() -> AsyncIterator[Any]:
     yield connect
     for client in clients:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost with its key, made now."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    command += [
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-keyout",
+        f"{path}.key",
+        "-out",
+        str(path),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    path.write_text(path.read_text() + Path(f"{path}.key").read_text())
+    return path

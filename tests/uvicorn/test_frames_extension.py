@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -215,35 +214,6 @@ async def test_an_inflate_bomb_is_refused_1009(serve: Any, raw_client: Any) -> N
     assert len(bomb) < 65_536
     await client.send(frame_of(bomb[0], bomb[4:]))
     assert await client.closed() == (1009, "over 65536 bytes")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost with its key, made now."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    command += [
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        "-keyout",
-        f"{path}.key",
-        "-out",
-        str(path),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-    path.write_text(path.read_text() + Path(f"{path}.key").read_text())
-    return path
 
 
 @LOOPS

@@ -21,6 +21,7 @@ from uvicorn.server import Server
 from hubbub.uvicorn.closing import Closing
 from hubbub.uvicorn.collector import settle
 from hubbub.uvicorn.endpoint import DRAIN, PORTS, Drain
+from hubbub.uvicorn.listening import listen
 from hubbub.uvicorn.sockets import port_of
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ class DrainingServer(Server):
         """Make the drain and the ports known to the app, then start."""
         self.lifespan.state[DRAIN] = self.drain
         self.lifespan.state[PORTS] = tuple(map(port_of, sockets or ()))
-        await super().startup(sockets)
+        await super().startup(None if sockets is None else [])
         if self.config.workers > 1 and RETIRE is not None:
             signal.signal(RETIRE, self._retire)
+        await listen(self, sockets or ())
         settle()
 
     def _retire(self, sig: int, frame: FrameType | None) -> None:
