@@ -10,7 +10,7 @@ import time
 import msgspec
 from lean_client import connect, run
 
-AGAIN = 1.0
+AGAIN = 0.3
 """Seconds until one that was closed is back."""
 
 

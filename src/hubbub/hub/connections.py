@@ -12,6 +12,7 @@ from hubbub.core.positions import Position
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import RefusalReason, Stats, Tally
 from hubbub.hub.clock import Clock
+from hubbub.hub.evictions import Evictions
 from hubbub.hub.fanout import Fanout
 from hubbub.hub.memberships import Memberships
 from hubbub.hub.reception import Reception
@@ -41,6 +42,7 @@ class Connections:
         "_by_id",
         "_by_user",
         "_clock",
+        "_evictions",
         "_fanout",
         "_members",
         "_reception",
@@ -62,6 +64,7 @@ class Connections:
         self._fanout = fanout
         self.stats = stats
         self.heartbeat = heartbeat
+        self._evictions = Evictions()
         self._by_id: dict[str, Connection] = {}
         self._by_user: dict[str, dict[str, Connection]] = {}
         self._clock: Clock | None = None  # None while the hub is not running
@@ -189,11 +192,11 @@ class Connections:
         if meter is None or meter.message(now):
             return True
         self.stats.refuse(RefusalReason.RATE)
-        if not member.closed:
+        if not member.closed and member not in self._evictions:
             member.deliver(TOO_MANY_MESSAGES)
             if not meter.strike(now):
                 _logger.info("closing %s: too many messages", member.id)
-                member.end(*member.endings.flooding)
+                self._evictions.add(member)
         return False
 
     def _shut(self, member: Connection, ending: Ending) -> None:
