@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from certificates import make_certificate
 from click.testing import CliRunner
-from server_process import HUBBUB, environment_of, free_port
+from ports import free_port
+from server_process import HUBBUB, environment_of
 
 from hubbub.server.cli import main
 

@@ -1,5 +1,6 @@
 """``hubbub pub``, ``sub``, ``history`` and ``presence`` against a running server."""
 
+import asyncio
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from ports import free_port
 from server_process import HUBBUB, ServerProcess, environment_of, running
+from socket_client import heard, heard_json, opened
 
 from hubbub.server.cli import main
 
@@ -174,3 +176,11 @@ def test_a_wrong_secret_is_refused(server: ServerProcess) -> None:
     answer = hubbub(server, "sub", "news:a", given={"HUBBUB_SECRET": "another" * 8})
     assert answer.exit_code == 1
     assert "The server ended it: 3500" in answer.output
+
+
+async def test_a_backend_publishes_into_a_plain_room(server: ServerProcess) -> None:
+    async with opened(server, "/ws/room/tea:green?username=ada") as ada:
+        assert await heard(ada) == "A new user joined #tea:green"
+        done = await asyncio.to_thread(hubbub, server, "pub", "room:tea:green", '{"kettle":"on"}')
+        assert done.exit_code == 0, done.output
+        assert await heard_json(ada) == {"kettle": "on"}

@@ -1,6 +1,6 @@
 """The plain rooms: text in, text out, nothing to know but an address."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, WebSocket
 
@@ -8,15 +8,19 @@ from hubbub import Hub
 
 Username = Annotated[str, Query(max_length=64)]
 
+ROOM: Final = "room:"
+"""What the names of the plain rooms begin with."""
+
 
 def plain_room_router(hub: Hub) -> APIRouter:
-    """The route of the plain rooms on the given hub."""
+    """The route of the plain rooms on the given hub, and their pattern: backends publish into them, too."""
+    hub.room(ROOM + "{room:path}")
     router = APIRouter()
 
     @router.websocket("/ws/room/{room}")
     async def plain_room(websocket: WebSocket, room: str, username: Username = "anonymous") -> None:
         """Text in, ``[room] name: text`` out."""
-        name = f"room:{room}"
+        name = ROOM + room
         async with hub.connection(websocket) as me, me.join(name):
             await hub.broadcast_to_room(name, f"A new user joined #{room}")
             try:
