@@ -5,22 +5,19 @@ measure with `make bench` before raising it.
 """
 
 import asyncio
-import gc
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import FrameType
 from typing import Any
 
 import pytest
+from costs import REQUEST, Cost, Site, Tally, collected, masked
 from polling import turns
 from starlette.websockets import WebSocket
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
-from hubbub import Allow, History, Hub
+from hubbub import Hub
 from hubbub.asgi.direct_writer import DirectWriter
 from hubbub.asgi.frames import DESCRIPTOR_CODEC
 from hubbub.asgi.interrupt import Waits
@@ -30,40 +27,9 @@ from hubbub.core.options import RoomOptions
 from hubbub.core.rooms import Rooms
 from hubbub.core.stats import Stats
 from hubbub.hub.fanout import Fanout
-from hubbub.uvicorn import HttpProtocol
 from hubbub.uvicorn.writer import FrameWriter, State
 
 MEMBERS = 100
-
-
-class Cost:
-    """What ran: bytecode instructions, and calls of functions written in C."""
-
-    def __init__(self) -> None:
-        self.instructions = 0
-        self.calls = 0
-
-    def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        if event == "opcode":
-            self.instructions += 1
-        return self._trace
-
-    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        if event == "c_call":
-            self.calls += 1
-
-    def of(self, work: Callable[[], object]) -> "Cost":
-        """Count what `work` costs."""
-        sys.setprofile(self._profile)
-        sys.settrace(self._trace)
-        try:
-            work()
-        finally:
-            sys.settrace(None)
-            sys.setprofile(None)
-        return self
 
 
 class Member:
@@ -145,12 +111,6 @@ class Listening:
         self.handle = handle
 
 
-def collected() -> int:
-    """How many objects the garbage collector has to look at."""
-    gc.collect()  # it forgets what cannot be part of a cycle
-    return len(gc.get_objects())
-
-
 async def test_a_room_is_few_objects_to_the_garbage_collector_and_no_more_when_it_is_published_to() -> None:
     rooms: Rooms[Any] = Rooms(lambda _: RoomOptions())
     fanout = Fanout(rooms, Stats())
@@ -175,46 +135,6 @@ async def test_a_room_is_few_objects_to_the_garbage_collector_and_no_more_when_i
     assert (published - joined) / 100 <= 0.9
 
 
-class Bare:
-    """A bare ASGI app that has accepted nothing yet: it only notes its scope, and lets the test send."""
-
-    def __init__(self) -> None:
-        self.receive: Any = None
-        self.send: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.receive, self.send = receive, send
-        await asyncio.get_running_loop().create_future()
-
-
-class Site:
-    """What uvicorn has for one server: the connections share it."""
-
-    def __init__(self) -> None:
-        self.app = Bare()
-        self.state = ServerState()
-        self.config = Config(
-            self.app, http=HttpProtocol, ws="hubbub.uvicorn:WebSocketProtocol", log_config=None
-        )
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[tuple[Any, socket.socket]]:
-        """A connection whose client has sent nothing yet, and the client's socket."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            there = socket.create_connection(listener.getsockname())
-            here, _ = listener.accept()
-        transport, door = await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: HttpProtocol(self.config, self.state, {}), here
-        )
-        try:
-            yield door, there
-        finally:
-            for task in self.state.tasks:
-                task.cancel()
-            transport.abort()
-            there.close()
-
-
 def finish(work: Coroutine[Any, Any, Any]) -> Any:
     """Run what does not have to wait; return its result."""
     try:
@@ -222,19 +142,6 @@ def finish(work: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as done:
         return done.value
     raise AssertionError("it waits")
-
-
-REQUEST = (
-    b"GET /chat?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
-def masked(text: str) -> bytes:
-    """A client's frame with a short text."""
-    mask = os.urandom(4)
-    payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(text.encode()))
-    return bytes((0x81, 0x80 | len(payload))) + mask + payload
 
 
 async def test_a_handshake_costs_few_instructions() -> None:
@@ -271,30 +178,6 @@ async def test_an_echo_costs_few_instructions_and_one_system_call() -> None:
     assert cost.calls <= 24
 
 
-class Tally(Cost):
-    """What runs while it is open, in whatever task; the event loop's own part does not count."""
-
-    def __enter__(self) -> "Tally":
-        sys.setprofile(self._profile)
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-        sys.setprofile(None)
-
-    def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return None if _is_of_the_loop(frame) else super()._trace(frame, event, argument)
-
-    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        if not _is_of_the_loop(frame):
-            super()._profile(frame, event, argument)
-
-
-def _is_of_the_loop(frame: FrameType) -> bool:
-    return frame.f_globals["__name__"].partition(".")[0] in ("asyncio", "selectors")
-
-
 async def test_a_message_of_a_member_goes_to_its_room_in_few_instructions() -> None:
     hub = Hub("memory://")
     site = Site()
@@ -322,60 +205,6 @@ async def test_a_message_of_a_member_goes_to_its_room_in_few_instructions() -> N
     print(f"for each message to ten: {cost.instructions} instructions, {cost.calls} calls")
     assert cost.instructions <= 1_350
     assert cost.calls <= 62
-
-
-SAID = (
-    REQUEST.replace(b"/chat?x=1", b"/connection/websocket"),
-    masked('{"id":1,"connect":{}}'),
-    masked('{"id":2,"subscribe":{"channel":"room"}}'),
-)
-"""All that a client of the protocol says until it is in a room."""
-
-
-@asynccontextmanager
-async def gateway() -> AsyncIterator[tuple[Hub, Callable[[], Awaitable[tuple[Any, socket.socket]]]]]:
-    """A hub with a room for clients of the protocol, and a way to bring one in, up to its first word."""
-    hub = Hub("memory://", anonymous=True)
-    hub.room("{name}", history=History(), allow_subscribe=Allow.ANYONE)
-    site = Site()
-    site.config.load()
-    site.config.loaded_app = hub.gateway.before(site.app)
-    async with hub, AsyncExitStack() as opened:
-        yield hub, lambda: opened.enter_async_context(site.connection())
-
-
-async def say_all(door: Any) -> None:
-    """Have a client connect and subscribe."""
-    for data in SAID:
-        door.transport.get_protocol().data_received(data)
-        await asyncio.sleep(0)
-
-
-async def test_a_client_of_the_protocol_connects_and_subscribes_in_few_instructions() -> None:
-    async with gateway() as (hub, open_one):
-        for _ in range(2):  # the first one makes what all share
-            door, there = await open_one()
-            with Tally() as cost:
-                await say_all(door)
-        assert there.recv(1_000).endswith(b'{"id":2,"subscribe":{}}')
-        assert len(hub.members("room")) == 2
-    print(f"for each client: {cost.instructions} instructions, {cost.calls} calls")
-    assert cost.instructions <= 10_500
-    assert cost.calls <= 275
-
-
-async def test_a_client_of_the_protocol_leaves_few_objects_to_the_garbage_collector() -> None:
-    async with gateway() as (hub, open_one):
-        counts = []
-        for clients in (2, 10):  # the first ones make what all share
-            for _ in range(clients):
-                await say_all((await open_one())[0])
-            gc.collect()
-            counts.append(len(gc.get_objects()))
-        assert len(hub.members("room")) == 12
-    tracked = (counts[1] - counts[0]) / 10
-    print(f"for each client: {tracked} objects")
-    assert tracked <= 75
 
 
 def test_a_small_message_is_parsed_in_few_instructions() -> None:
