@@ -1,12 +1,14 @@
 """The chat page in Chromium, as the tests hold it."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 
-REMEMBER = "(name) => localStorage.setItem('hubbub.name', name)"
+REMEMBER = "localStorage.getItem('hubbub.name') ?? localStorage.setItem('hubbub.name', {});"
+"""Runs before any script of the page."""
 
 AUTHOR = """async () => {
     const key = new TextEncoder().encode(localStorage.getItem("hubbub.key"));
@@ -96,8 +98,7 @@ async def chatting(
     opened = await browser.new_context(**context)
     page = await opened.new_page()
     if name is not None:
-        await page.goto(f"{origin}/static/icon.svg")
-        await page.evaluate(REMEMBER, name)
+        await page.add_init_script(REMEMBER.format(json.dumps(name)))
     if line is not None:
         await page.route_web_socket("**", line)
     if frozen_at is not None:
