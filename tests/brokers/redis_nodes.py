@@ -14,7 +14,7 @@ from hubbub.brokers.redis import RedisBroker
 KEEP = History(size=10_000, ttl=60.0)
 """A history that keeps whatever a test publishes."""
 
-IMPATIENT = "ping_interval=0.1&ping_timeout=0.4&connect_timeout=0.5"
+IMPATIENT = "ping_interval=0.1&ping_timeout=0.4&connect_timeout=2"
 """Options of a URL that make a broker notice soon that a server is away."""
 
 
