@@ -152,6 +152,31 @@ async def test_several_workers_serve_and_a_killed_one_is_replaced(tmp_path: Path
                         break
 
 
+async def test_workers_are_replaced_one_by_one_and_nobody_is_refused(tmp_path: Path) -> None:
+    with run(tmp_path, "--workers", "2", "--drain", "1") as server:
+
+        async def worker() -> int:
+            async with opened(server, "/room") as client:
+                return int(str(await heard(client)).split()[1])
+
+        async def workers(without: set[int]) -> set[int]:
+            """Both that answer, as soon as they are none of these."""
+            found: set[int] = set()
+            async with asyncio.timeout(45):
+                while len(found) < 2:
+                    found |= {await worker()} - without
+                    await asyncio.sleep(0.01)
+            return found
+
+        first = await workers(set())
+        async with opened(server, "/room") as client:
+            await heard(client)
+            server.process.send_signal(signal.SIGHUP)
+            # A handshake that is refused meanwhile would raise here.
+            await workers(first)
+            assert (await closed(client))[1] == 1012
+
+
 async def test_reload_works_with_sockets_open(tmp_path: Path) -> None:
     with run(tmp_path, "--reload") as server:
         async with opened(server, "/room") as client, opened(server, "/deaf") as deaf:
