@@ -7,8 +7,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import FrameType
-from typing import Any
+from functools import cache
+from pathlib import PurePath
+from types import CodeType, FrameType
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -28,6 +30,11 @@ def masked(text: str) -> bytes:
     return bytes((0x81, 0x80 | len(payload))) + mask + payload
 
 
+if sys.version_info >= (3, 12):
+    _TOOL: Final = 4
+    _INSTRUCTION: Final = sys.monitoring.events.INSTRUCTION
+
+
 class Cost:
     """What ran: bytecode instructions, and calls of functions written in C."""
 
@@ -35,27 +42,50 @@ class Cost:
         self.instructions = 0
         self.calls = 0
 
+    def _counts(self, code: CodeType) -> bool:
+        """Whether it counts: this file does not."""
+        return code.co_filename != __file__
+
     def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not self._counts(frame.f_code):
+            return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         if event == "opcode":
             self.instructions += 1
         return self._trace
 
+    def _instruction(self, code: CodeType, offset: int) -> None:
+        self.instructions += self._counts(code)
+
     def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        if event == "c_call":
-            self.calls += 1
+        self.calls += event == "c_call" and self._counts(frame.f_code)
 
     def of(self, work: Callable[[], object]) -> "Cost":
         """Count what `work` costs."""
-        sys.setprofile(self._profile)
-        sys.settrace(self._trace)
+        self._begin()
         try:
             work()
         finally:
-            sys.settrace(None)
-            sys.setprofile(None)
+            self._end()
         return self
+
+    def _begin(self) -> None:
+        if sys.version_info >= (3, 12):  # there, tracing misses what code does the first time that it runs
+            sys.monitoring.use_tool_id(_TOOL, "cost")
+            sys.monitoring.register_callback(_TOOL, _INSTRUCTION, self._instruction)
+            sys.monitoring.set_events(_TOOL, _INSTRUCTION)
+        else:
+            sys.settrace(self._trace)
+        sys.setprofile(self._profile)
+
+    def _end(self) -> None:
+        sys.setprofile(None)
+        if sys.version_info >= (3, 12):
+            sys.monitoring.set_events(_TOOL, 0)
+            sys.monitoring.free_tool_id(_TOOL)
+        else:
+            sys.settrace(None)
 
 
 class Tally(Cost):
@@ -63,24 +93,20 @@ class Tally(Cost):
 
     def __enter__(self) -> "Tally":
         assert sys.gettrace() is None  # there is one trace function
-        sys.setprofile(self._profile)
-        sys.settrace(self._trace)
+        self._begin()
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-        sys.setprofile(None)
+        self._end()
 
-    def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return None if _is_of_the_loop(frame) else super()._trace(frame, event, argument)
-
-    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        if not _is_of_the_loop(frame):
-            super()._profile(frame, event, argument)
+    def _counts(self, code: CodeType) -> bool:
+        return super()._counts(code) and not _is_of_the_loop(code)
 
 
-def _is_of_the_loop(frame: FrameType) -> bool:
-    return frame.f_globals["__name__"].partition(".")[0] in ("asyncio", "selectors")
+@cache
+def _is_of_the_loop(code: CodeType) -> bool:
+    file = PurePath(code.co_filename)
+    return file.parent.name == "asyncio" or file.name == "selectors.py"
 
 
 def collected() -> int:

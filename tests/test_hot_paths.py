@@ -174,8 +174,8 @@ async def test_an_echo_costs_few_instructions_and_one_system_call() -> None:
         cost.of(lambda: finish(site.app.send({"type": "websocket.send", "text": text})))
         assert there.recv(1_000).endswith(b"\x81\x05hello")
     print(f"for each echo: {cost.instructions} instructions, {cost.calls} calls")
-    assert cost.instructions <= 520
-    assert cost.calls <= 24
+    assert cost.instructions <= 375
+    assert cost.calls <= 13
 
 
 async def test_a_message_of_a_member_goes_to_its_room_in_few_instructions() -> None:
@@ -204,7 +204,7 @@ async def test_a_message_of_a_member_goes_to_its_room_in_few_instructions() -> N
         assert all(end.recv(1_000).endswith(b"\x81\x05hello") for end in ends)
     print(f"for each message to ten: {cost.instructions} instructions, {cost.calls} calls")
     assert cost.instructions <= 1_350
-    assert cost.calls <= 62
+    assert cost.calls <= 53
 
 
 def test_a_small_message_is_parsed_in_few_instructions() -> None:
@@ -217,7 +217,7 @@ def test_a_small_message_is_parsed_in_few_instructions() -> None:
     assert got == ["x" * 100]
     print(f"per message: {cost.instructions} instructions, {cost.calls} calls")
     assert cost.instructions <= 130
-    assert cost.calls <= 12
+    assert cost.calls <= 9
 
 
 async def test_a_look_at_the_figures_costs_no_more_for_many_that_keep_up() -> None:
