@@ -74,8 +74,10 @@ class Stream:
 class StreamingServer:
     """Hands each stream to the test, which plays the server's part on it. WebSockets are not found."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: str = "") -> None:
         self.port = 0
+        self.policy = policy
+        """The content security policy of the page."""
         self.streams: dict[str, Stream] = {}
         """By the name of the session."""
         self._opened: asyncio.Queue[Stream] = asyncio.Queue()
@@ -98,7 +100,9 @@ class StreamingServer:
                 Route("/{module}", self._module),
             ]
         )
-        server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_keep_alive=60)
+        )
         serving = asyncio.create_task(server.serve())
         await eventually(lambda: server.started, DEADLINE)
         self.port = server.servers[0].sockets[0].getsockname()[1]
@@ -109,7 +113,8 @@ class StreamingServer:
         await serving
 
     async def _page(self, request: Request) -> Response:
-        return FileResponse(PAGE, media_type="text/html")
+        headers = {"Content-Security-Policy": self.policy} if self.policy else {}
+        return FileResponse(PAGE, media_type="text/html", headers=headers)
 
     async def _module(self, request: Request) -> Response:
         known = {module.name: module for module in MODULES.glob("*.js")}

@@ -94,3 +94,13 @@ async def test_a_stream_that_is_cut_or_whose_requests_find_nobody_is_recovered(p
         assert (await stream.answer("subscribe", recoverable=True, epoch="e", offset=6))["offset"] == 6
         await hub.js("hub.close()")
         assert await hub.data("chat") == ["five", "six"]
+
+
+async def test_a_page_whose_policy_forbids_websockets_goes_on_without_them_at_once(page: Page) -> None:
+    """Chromium tells of such a socket's error, and never of its end."""
+    async with StreamingServer("connect-src http:").running() as server, hub_page(page, server.url) as hub:
+        await hub.open(minDelay=1, maxDelay=1, connectTimeout=600_000)
+        await ProtocolSocket.connected(server)
+        await hub.event("hub", "connected")
+        assert [one["attempt"] for one in await hub.events("hub", "connecting")] == [1, 2]
+        await hub.js("hub.close()")

@@ -55,7 +55,10 @@ export function makeLink(options, opened, heard, ended) {
       heard(event);
       hasHeard ||= !isOver; // what made a listener drop it was no success
     };
-    socket.onerror = () => (hasFailed = true);
+    socket.onerror = () => {
+      hasFailed = true;
+      setTimeout(finish, 0, { code: ABNORMAL }); // Chromium does so alone where the page's policy forbids it
+    };
     socket.onclose = finish;
   };
   const watch = () => {
