@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from polling import DEADLINE
 from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +50,7 @@ class ServerProcess:
     def http(self, **options: Any) -> httpx.AsyncClient:
         """A client for its HTTP routes."""
         # Without TLS there are no certificates to load, which would take longer than the requests.
-        return httpx.AsyncClient(base_url=self.origin, verify=False, **options)
+        return httpx.AsyncClient(base_url=self.origin, verify=False, **{"timeout": DEADLINE, **options})
 
     def log(self) -> str:
         """What it has printed so far."""
