@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from typing import Any
 
 from uvicorn.config import STARTUP_FAILURE, Config
@@ -87,6 +88,17 @@ class Worker(_Process):
             assert isinstance(self.config, RunConfig)
             self._server = DrainingServer(self.config, self.config.drain)
         return self._server
+
+    def ping(self, timeout: float = 5) -> bool:
+        """Whether it answers in time. uvicorn's waits to the end for one that has died without an answer."""
+        try:
+            self.parent_conn.send(b"ping")
+            if self.parent_conn in connection.wait([self.parent_conn, self.process.sentinel], timeout):
+                self.parent_conn.recv()
+                return True
+        except (OSError, EOFError):
+            pass
+        return False
 
     def terminate(self) -> None:
         """End this one alone: another takes its place, or fewer are wanted."""
