@@ -9,13 +9,11 @@ from typing import Final, Self
 from hubbub.core.errors import HistoryGone, SlowConsumer
 from hubbub.core.messages import Publication
 from hubbub.core.positions import Position
+from hubbub.hub.fanout import PUBLICATION_BYTES
 from hubbub.hub.following import Following
 
 PAGE: Final = 256
 """Publications of the past that are read at once."""
-
-PUBLICATION_BYTES: Final = 128
-"""What a publication counts for besides its payload, so that empty ones are bounded too."""
 
 
 class Listener:
