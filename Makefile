@@ -37,6 +37,7 @@ lint: ## check style and formatting
 types: ## check the types, strictly
 	@scripts/setup test
 	.venv/bin/mypy
+	.venv/bin/mypy --config-file scripts/types-windows.toml
 
 format: ## format the code
 	@scripts/setup test

@@ -7,7 +7,6 @@ alone closes it at once, because the others listen at the same ports.
 
 import asyncio
 import logging
-import os
 import random
 import signal
 import socket
@@ -51,8 +50,8 @@ _logger = logging.getLogger("uvicorn.error")
 def leave_alone() -> None:
     """End this process as SIGTERM does, but leave its ports to the other workers, if there are any."""
     if RETIRE is not None and callable(signal.getsignal(RETIRE)):
-        os.kill(os.getpid(), RETIRE)
-    os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(RETIRE)
+    signal.raise_signal(signal.SIGTERM)  # os.kill would end the process at once on Windows
 
 
 def longest_drain(window: float) -> float:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -46,10 +47,10 @@ def check_packages() -> Iterator[Finding]:
 
 def check_open_files(settings: Settings) -> Iterator[Finding]:
     """Each client is an open file."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows has no such limit
+    if sys.platform == "win32":  # which has no such limit
         return
+    import resource
+
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY or limit >= MANY_FILES:
         yield ok("open files", "no limit" if limit == resource.RLIM_INFINITY else f"{limit} for each process")

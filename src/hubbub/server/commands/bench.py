@@ -114,10 +114,10 @@ def bench(
 
 def _allow_open_files(clients: int) -> None:
     """Raise this process's limit as far as it may go. Raises `click.ClickException` if that is too low."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows has no such limit
+    if sys.platform == "win32":  # which has no such limit
         return
+    import resource
+
     needed = clients + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
