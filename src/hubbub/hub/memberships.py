@@ -101,7 +101,8 @@ class Memberships:
 
         Raises:
             InvalidRoomName, LimitReached, ConfigurationError: as `Hub.join` says.
-            Disconnected: also if the room forgets more quickly than the member reads what it missed.
+            Disconnected: also if what it missed is too much for a client that is behind already, or if the
+                room forgets more quickly than the member reads it.
             BrokerError: if the broker does not answer.
         """
         if self.check(name, member):
@@ -122,6 +123,9 @@ class Memberships:
             self._announce(name, member, recovered, since if recovered else None)
         if missed:
             member.write(missed)
+        if member.closed:  # by these words: too many for a client that is behind already
+            self._went(name, member)
+            raise member.transport.ended()
         self._rooms.join(name, member, member.format)
         return Joined(self._following.position(name), recovered)
 
