@@ -104,8 +104,10 @@ class Cluster:
 
     async def stop(self) -> None:
         """Say goodbye."""
-        await self._presence.stop()
-        await self._nodes.stop()
+        try:
+            await self._presence.stop()
+        finally:
+            await self._nodes.stop()
 
     # Presence
 

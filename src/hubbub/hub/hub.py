@@ -127,8 +127,10 @@ class Hub(AllNodes, Publishing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.flush()
-        await self._running.end()
-        self._life = self._gauges.lag = None
+        try:
+            await self._running.end()
+        finally:
+            self._life = self._gauges.lag = None
 
     @property
     def running(self) -> bool:

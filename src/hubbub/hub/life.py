@@ -1,5 +1,7 @@
 """What there is of a hub only while it runs: its clock, its reception, its place among the nodes."""
 
+from contextlib import AsyncExitStack
+
 from hubbub import redaction
 from hubbub.brokers import Broker
 from hubbub.core.gate import Gate
@@ -105,26 +107,30 @@ class Life:
             await self.cluster.start()
             self.lag.start()
         except BaseException:
-            await self._dismiss_companions()
-            await self._broker.stop()
-            self._halt()
+            await self.end()
             raise
 
     async def end(self) -> None:
-        """Close all connections, say goodbye to the other nodes, and stop the broker."""
-        self._members.listeners.end()
-        await self.reception.dismiss(self._connections.all)
-        await self._dismiss_companions()
-        await self.cluster.stop()
-        await self._observers.stop()
-        await self._broker.stop()
-        self._halt()
+        """Close all connections, say goodbye to the other nodes, and stop the broker.
+
+        Each step is taken whether or not those before it failed, or were cancelled.
+        """
+        async with AsyncExitStack() as last_things:
+            last_things.callback(self._halt)
+            last_things.push_async_callback(self._broker.stop)
+            last_things.push_async_callback(self._observers.stop)
+            last_things.push_async_callback(self.cluster.stop)
+            last_things.push_async_callback(self._dismiss_companions)
+            self._members.listeners.end()
+            await self.reception.dismiss(self._connections.all)
 
     async def _dismiss_companions(self) -> None:
-        while self._companions:
-            await self._companions.pop().end()
+        async with AsyncExitStack() as last_things:
+            while self._companions:
+                last_things.push_async_callback(self._companions.pop(0).end)
 
     def _halt(self) -> None:
+        self._members.listeners.end()  # who began to listen while the rest was ending
         self.clock.stop()
         self._members.presence = None
         self._connections.shut()

@@ -169,9 +169,13 @@ class Listeners:
     @asynccontextmanager
     async def listen(self, room: str, since: Position | None) -> AsyncIterator[Listener]:
         """Hear a room inside of the block. Raises `BrokerError`."""
-        await self._following.follow(room)
         listener = Listener(room, self._following, self.live, self._limit)
-        self._all.add(listener)
+        self._all.add(listener)  # before the wait: the hub may end meanwhile
+        try:
+            await self._following.follow(room)
+        except BaseException:
+            self._all.discard(listener)
+            raise
         try:
             await listener.begin(since)
             yield listener
