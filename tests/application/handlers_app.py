@@ -4,7 +4,8 @@ import os
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, FastAPI, Header, HTTPException
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from hubbub import Allow, Connection, History, Hub, Refused
@@ -15,6 +16,10 @@ hub = Hub(tokens=TokenVerifier(os.environ["SECRET"]), anonymous=True, personal_r
 open_now = 0
 left: list[str] = []
 invited = {"once"}
+
+
+class NotToday(Exception):
+    """The application has a handler for it."""
 
 
 class Numbers(BaseModel):
@@ -63,6 +68,24 @@ async def message(name: str, data: dict[str, Any], me: Client) -> dict[str, Any]
 async def leave(name: str, me: Client) -> None:
     """Remembers it."""
     left.append(f"{me.id} left {name}")
+
+
+desk = hub.room("desk:{name}")
+drawer = hub.room("desk:{name}:{drawer}")
+
+
+@desk.on_join
+async def sit_down(name: str) -> str:
+    """At anybody's."""
+    return f"the desk of {name}"
+
+
+@drawer.on_join
+async def open_drawer(name: str, drawer: str) -> str:
+    """The one that is not locked."""
+    if drawer == "locked":
+        raise Refused("it is locked")
+    return f"the {drawer} drawer of {name}"
 
 
 own = hub.room("own:{id}")
@@ -131,5 +154,26 @@ async def log_in() -> None:
     raise HTTPException(401)
 
 
+@hub.rpc("greeting")
+async def greeting(request: Request) -> str:
+    """What the application was given at its start."""
+    return str(request.app.state.greeting)
+
+
+@hub.rpc("later")
+async def later() -> None:
+    """Refused with an exception of the application's."""
+    raise NotToday
+
+
 app = FastAPI(lifespan=hub.lifespan)
+app.state.greeting = "good morning"
+
+
+@app.exception_handler(NotToday)
+async def not_today(request: Request, error: Exception) -> JSONResponse:
+    """Too early."""
+    return JSONResponse({"detail": "come tomorrow"}, 429)
+
+
 app.include_router(hub.router)

@@ -68,6 +68,10 @@ async def test_a_method_sees_the_headers_of_the_handshake(client: Client) -> Non
     assert (await client.rpc("echo", "héllo")).data == "héllo from Python"
 
 
+async def test_a_method_finds_the_state_of_the_application(client: Client) -> None:
+    assert (await client.rpc("greeting", {})).data == "good morning"
+
+
 @pytest.mark.parametrize(
     ("method", "data", "code"),
     [
@@ -75,6 +79,7 @@ async def test_a_method_sees_the_headers_of_the_handshake(client: Client) -> Non
         ("nothing", {}, 104),
         ("wait", {}, 111),
         ("log in", {}, 101),
+        ("later", {}, 111),  # as the application's handler of the exception says
         ("../rpc/add", {}, 104),
     ],
 )
@@ -98,6 +103,22 @@ async def test_a_room_says_who_may_come_in_and_what_it_is_given(client: Client) 
         await client.new_subscription(f"chat:{name}", refused).subscribe()
         await eventually(lambda refused=refused: refused.unsubscribed)  # type: ignore[misc]
         assert refused.unsubscribed == [103]
+
+
+async def test_the_handlers_are_those_of_the_first_pattern_that_fits_as_are_the_options(
+    client: Client,
+) -> None:
+    given = {}
+    for name in ("desk:ada", "desk:ada:upper", "desk:ada:locked"):
+        heard = Heard()
+        await client.new_subscription(name, heard).subscribe()
+        await eventually(lambda heard=heard: heard.subscribed or heard.unsubscribed)  # type: ignore[misc]
+        given[name] = heard.subscribed or heard.unsubscribed
+    assert given == {
+        "desk:ada": ["the desk of ada"],
+        "desk:ada:upper": ["the upper drawer of ada"],
+        "desk:ada:locked": [103],
+    }
 
 
 async def test_a_room_says_what_is_published_and_hears_who_leaves(client: Client) -> None:

@@ -6,14 +6,15 @@ headers and cookies are those of the client's handshake. So everything that Fast
 and nothing of FastAPI's inside is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from hubbub.application.visitors import VISITOR
-from hubbub.asgi.events import Event, Scope
+from hubbub.asgi.events import Event, Receive, Scope, Send
 from hubbub.centrifuge.errors import ClientError, ErrorCode
 from hubbub.core.messages import Json, Payload, to_payload
 from hubbub.gateway.handlers import CommandFailed, Visitor
@@ -37,10 +38,12 @@ _CODES: Final = {
 class Events:
     """Handlers by path, and the way to call them."""
 
-    __slots__ = ("_app",)
+    __slots__ = ("_app", "_handled", "_outer")
 
     def __init__(self) -> None:
-        self._app = FastAPI(openapi_url=None)
+        self._app = FastAPI(openapi_url=None, middleware=[Middleware(_InTheClientsApp)])
+        self._handled = dict(self._app.exception_handlers)  # what FastAPI handles by itself
+        self._outer: object = None  # the application whose exceptions are handled as it says
 
     def add(self, path: str, handler: Handler) -> None:
         """Call the handler for events of this path, like ``/rpc/add`` or ``/message/chat:{name}``."""
@@ -55,14 +58,34 @@ class Events:
             Exception: what else it raises.
         """
         exchange = _Exchange(_body(data))
-        outer = visitor.scope.get("app")
-        self._app.dependency_overrides = getattr(outer, "dependency_overrides", {})
+        self._be_part_of(visitor.scope.get("app"))
         await self._app(_scope(path, visitor, data, exchange.body), exchange.receive, exchange.send)
         if exchange.status >= 300:
             code = _CODES.get(exchange.status, ErrorCode.INTERNAL)
             raise CommandFailed(ClientError(int(code), code.text, code.temporary))
         answer = exchange.answer.decode()
         return None if answer in ("", "null") else Json(answer)
+
+    def _be_part_of(self, outer: object) -> None:
+        """Have dependencies and exceptions be what they are in the application that the client came by."""
+        self._app.dependency_overrides = getattr(outer, "dependency_overrides", {})
+        if outer is not self._outer:
+            self._outer = outer
+            self._app.exception_handlers = {**self._handled, **getattr(outer, "exception_handlers", {})}
+            self._app.middleware_stack = None  # it is made again, with these
+
+
+class _InTheClientsApp:
+    """``request.app`` is the application that the client came by, with all that its state holds."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = scope[VISITOR].scope.get("app", scope["app"])
+        await self._app(scope, receive, send)
 
 
 class _Exchange:

@@ -70,31 +70,34 @@ class AppHandlers(StandardHandlers):
 
     def may_subscribe(self, visitor: Visitor, room: str, token: str, data: Payload | None) -> Maybe[Grant]:
         """By a token for the room, by the room's `on_join`, or by its options."""
-        if token or not self._handles(room, JOIN):
+        handlers = self._that_handle(room, JOIN)
+        if token or handlers is None:
             return super().may_subscribe(visitor, room, token, data)
         self._permissions.options(visitor, room)  # a personal room is nobody else's, whatever `on_join` says
-        return self._join(visitor, room, data)
+        return self._join(handlers.path(JOIN, room), visitor, data)
 
-    async def _join(self, visitor: Visitor, room: str, data: Payload | None) -> Grant:
-        return Grant(data=await self._functions.events().call(f"/{JOIN}/{room}", visitor, data))
+    async def _join(self, path: str, visitor: Visitor, data: Payload | None) -> Grant:
+        return Grant(data=await self._functions.events().call(path, visitor, data))
 
     def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload]:
         """By the room's `on_message`, or by its options."""
-        if not self._handles(room, MESSAGE):
+        handlers = self._that_handle(room, MESSAGE)
+        if handlers is None:
             return super().may_publish(visitor, room, data)
         self._permissions.options(visitor, room)
-        return self._publish(visitor, room, data)
+        return self._publish(handlers.path(MESSAGE, room), visitor, data)
 
-    async def _publish(self, visitor: Visitor, room: str, data: Payload) -> Payload:
-        changed = await self._functions.events().call(f"/{MESSAGE}/{room}", visitor, data)
+    async def _publish(self, path: str, visitor: Visitor, data: Payload) -> Payload:
+        changed = await self._functions.events().call(path, visitor, data)
         return data if changed is None else changed
 
     def left(self, visitor: Visitor, room: str) -> Maybe[None]:
         """Tell the room's `on_leave`."""
-        return self._leave(visitor, room) if self._handles(room, LEAVE) else None
+        handlers = self._that_handle(room, LEAVE)
+        return None if handlers is None else self._leave(handlers.path(LEAVE, room), visitor)
 
-    async def _leave(self, visitor: Visitor, room: str) -> None:
-        await self._functions.events().call(f"/{LEAVE}/{room}", visitor)
+    async def _leave(self, path: str, visitor: Visitor) -> None:
+        await self._functions.events().call(path, visitor)
 
     def rpc(self, visitor: Visitor, method: str, data: Payload | None) -> Maybe[Payload | None]:
         """Call the application's method; 104 if it has none of that name."""
@@ -102,6 +105,7 @@ class AppHandlers(StandardHandlers):
             raise CommandFailed(ErrorCode.METHOD_NOT_FOUND)
         return self._functions.events().call(f"/rpc/{method}", visitor, data)
 
-    def _handles(self, room: str, event: str) -> bool:
+    def _that_handle(self, room: str, event: str) -> RoomHandlers | None:
+        """Those of the room's pattern, if they handle such an event."""
         handlers = self._functions.rooms.find(room)
-        return handlers is not None and handlers.handles(event)
+        return handlers if handlers is not None and handlers.handles(event) else None

@@ -72,7 +72,7 @@ class Hub(hub.Hub):
         Takes the arguments of the hub's `room`, and raises what that does.
         """
         self.set_options(pattern, **settings)
-        handlers = RoomHandlers(pattern, self._functions.events)
+        handlers = RoomHandlers(pattern, len(self._functions.rooms), self._functions.events)
         self._functions.rooms.add(pattern, handlers)
         return handlers
 

@@ -28,19 +28,25 @@ class RoomHandlers:
 
     Args:
         pattern: of the rooms' names.
+        number: tells it from all others: names may fit several patterns, and the first one's handlers count.
         events: where the handlers go.
     """
 
-    __slots__ = ("_events", "_handled", "pattern")
+    __slots__ = ("_events", "_handled", "_number", "pattern")
 
-    def __init__(self, pattern: str, events: "Callable[[], Events]") -> None:
+    def __init__(self, pattern: str, number: int, events: "Callable[[], Events]") -> None:
         self.pattern = pattern
+        self._number = number
         self._events = events
         self._handled: set[str] = set()
 
     def handles(self, event: str) -> bool:
         """Whether there is a handler for "join", "message" or "leave"."""
         return event in self._handled
+
+    def path(self, event: str, room: str) -> str:
+        """Where the handler for an event is; `room` is a name, or the pattern."""
+        return f"/{event}/{self._number}/{room}"
 
     def on_join(self, handler: H) -> H:
         """Decide whether a client may come in, in place of `allow_subscribe`, also when it comes back.
@@ -61,6 +67,6 @@ class RoomHandlers:
         return self._add(LEAVE, handler)
 
     def _add(self, event: str, handler: H) -> H:
-        self._events().add(f"/{event}/{self.pattern}", handler)
+        self._events().add(self.path(event, self.pattern), handler)
         self._handled.add(event)
         return handler
