@@ -24,6 +24,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from hubbub.brokers.redis.greeting import unfriendly_greeting
 from hubbub.brokers.redis.url import Address, Login, Settings
 from hubbub.core.errors import BrokerError
 
@@ -88,7 +89,8 @@ class Link:
             if isinstance(error, TimeoutError):
                 raise BrokerError(f"the Redis server at {address} does not answer") from error
             if isinstance(error, RedisError | OSError | ValueError):
-                raise BrokerError(f"no link to the Redis server at {address}: {error}") from error
+                said = None if settings.tls else await unfriendly_greeting(address)
+                raise BrokerError(f"no link to the Redis server at {address}: {said or error}") from error
             raise
         return link
 
