@@ -1,7 +1,7 @@
 """What a Redis server says to a connection that it does not want, before anything is asked.
 
-A server in protected mode, or with as many clients as it takes, says so and closes. Who has sent something by then
-gets a reset and does not see it, so this looks without sending.
+A server in protected mode, or with as many clients as it takes, says so and closes. Who has sent something
+by then gets a reset and does not see it, so this looks without sending.
 https://redis.io/docs/latest/operate/oss_and_stack/management/security/#protected-mode
 """
 
