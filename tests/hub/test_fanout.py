@@ -149,3 +149,24 @@ async def test_a_turn_is_full_at_its_bound_and_empty_after_it(stage: Stage) -> N
     assert stage.fanout.full
     await asyncio.sleep(0)
     assert not stage.fanout.full
+
+
+class BrokenCodec(Codec):
+    """Cannot encode anything."""
+
+    def encode(self, payload: Payload, **about: Any) -> Outgoing[Payload]:
+        raise ValueError("not this")
+
+
+async def test_a_room_that_cannot_be_written_harms_no_other(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, member = Member(BrokenCodec()), Member(Codec())
+    stage.rooms.join("broken", broken)
+    stage.rooms.join("r", member)
+    for payload in "ab":
+        stage.publish("broken", payload)
+        stage.publish("r", payload)
+        await turns(2)
+    assert (broken.got, member.got) == ([], [("a",), ("b",)])
+    assert [record.message.split(":")[0] for record in caplog.records] == ["room broken"] * 2

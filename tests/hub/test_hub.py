@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from guests import guest, route
@@ -236,3 +237,28 @@ async def test_a_room_with_history_is_read_and_continued(hub: Hub) -> None:
 
 async def test_a_claim_is_granted_once(hub: Hub) -> None:
     assert [await hub.claim("ticket", 60), await hub.claim("ticket", 60)] == [True, False]
+
+
+# What is said about a message
+
+
+@pytest.mark.parametrize(
+    ("about", "error"),
+    [
+        ({"publisher": "\ud800"}, InvalidMessage),
+        ({"key": "\ud800"}, InvalidMessage),
+        ({"tags": {"\ud800": "a"}}, InvalidMessage),
+        ({"tags": {"a": "\ud800"}}, InvalidMessage),
+        ({"publisher": 5}, TypeError),
+        ({"tags": {"a": 1}}, TypeError),
+    ],
+)
+async def test_what_cannot_be_written_to_all_kinds_of_clients_is_not_published(
+    hub: Hub, about: dict[str, Any], error: type[Exception]
+) -> None:
+    async with guest(hub, rooms=("r",), envelope=True) as ada:
+        with pytest.raises(error):
+            await hub.broadcast_to_room("r", "a", **about)
+        await hub.broadcast_to_room("r", "b", publisher="Zoë", tags={"kind": "good"})
+        _, said = await ada.received()
+        assert '"data":"b"' in str(said)

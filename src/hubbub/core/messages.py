@@ -81,10 +81,7 @@ def to_payload(message: object) -> Payload:
     """
     if isinstance(message, str):
         if not message.isascii():
-            try:
-                message.encode()
-            except UnicodeEncodeError as error:
-                raise InvalidMessage("The text is not valid Unicode") from error
+            check_text(message)
         return message
     if isinstance(message, bytes):
         return message
@@ -95,6 +92,17 @@ def to_payload(message: object) -> Payload:
     except (NotImplementedError, msgspec.MsgspecError, UnicodeEncodeError) as error:
         name = type(message).__name__
         raise TypeError(f"A message of type {name} cannot be sent as JSON: {error}") from error
+
+
+def check_text(*texts: str) -> None:
+    """Raises `InvalidMessage` for text that is not valid Unicode, and `TypeError` for what is no text."""
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r} is no text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidMessage("The text is not valid Unicode") from error
 
 
 def from_json(payload: Payload) -> Any:

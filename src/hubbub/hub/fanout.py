@@ -5,6 +5,7 @@ is collected and written to each member in one go at the end of the turn; a sing
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from hubbub.connection import Connection
@@ -18,6 +19,8 @@ TICK_BYTES = 262_144
 
 PUBLICATION_BYTES = 128
 """What a publication counts for besides its payload, so that empty ones are bounded too."""
+
+_logger = logging.getLogger("hubbub")
 
 
 class Fanout:
@@ -60,7 +63,10 @@ class Fanout:
         """Write everything that is pending."""
         dirty, self._dirty, self._bytes = self._dirty, [], 0
         for room in dirty:
-            self._write(room)
+            try:
+                self._write(room)
+            except Exception:  # the other rooms have nothing to do with it
+                _logger.exception("room %s: what was published could not be written", room.name)
 
     def flush_room(self, name: str) -> None:
         """Write what is pending in one room, if there is such a room."""

@@ -9,7 +9,7 @@ from hubbub.brokers import HistoryPage
 from hubbub.connection import Connection
 from hubbub.core.errors import BrokerError, ConfigurationError, HubNotRunning
 from hubbub.core.limits import Limits
-from hubbub.core.messages import Publication, to_payload
+from hubbub.core.messages import Publication, check_text, to_payload
 from hubbub.core.options import RoomOptions, RoomPatterns
 from hubbub.core.positions import Position
 from hubbub.core.publishers import check_publisher
@@ -65,10 +65,17 @@ class Publishing:
             InvalidRoomName: if the name breaks the rule.
             BrokerError: if the broker did not take it; then it was not published.
             TypeError: if the message cannot be written as JSON.
+            InvalidMessage: if a text, of the message or about it, is not valid Unicode.
         """
         if room == EVERYONE or self._rooms.get(room) is None:  # its members came by a checked name
             self.limits.check_room_name(room)
-        check_publisher(publisher)
+        if publisher is not None:
+            check_text(publisher)
+            check_publisher(publisher)
+        if key is not None:
+            check_text(key)
+        if tags is not None:
+            check_text(*tags, *tags.values())
         return await self._publish(room, message, key, publisher, tags, idempotency_key)
 
     @asynccontextmanager
