@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import cent
@@ -265,7 +265,23 @@ async def test_too_many_commands_that_wait_end_their_client_and_no_other(server:
         assert await other.ask("ping") == {}
 
 
-async def test_streams_end_when_the_server_drains(start_node: StartNode) -> None:
+async def test_streams_leave_one_after_the_other_when_the_server_drains(start_node: StartNode) -> None:
+    command = ("env", "-C", "tests/gateway", *HUBBUB, "run", "api_app:app", "--drain", "4")
+    with start_node("memory://", command=command) as server:
+        async with AsyncExitStack() as stack:
+            kinds = ("sse", "http_stream") * 6
+            streams = [await stack.enter_async_context(stream(server, kind)) for kind in kinds]
+            ends = [asyncio.create_task(one.end()) for one in streams]
+            server.process.send_signal(signal.SIGTERM)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            late = await stack.enter_async_context(stream(server, "sse"))
+            assert await late.end() == 3001, "who comes now is sent on at once"
+            assert sum(end.done() for end in ends) < len(ends) / 2
+            assert await asyncio.gather(*ends) == [3001] * len(ends)
+        await asyncio.to_thread(server.process.wait, 10)
+
+
+async def test_streams_end_at_once_when_a_server_without_a_drain_stops(start_node: StartNode) -> None:
     command = ("env", "-C", "tests/gateway", *HUBBUB, "run", "api_app:app", "--drain", "0")
     with start_node("memory://", command=command) as server:
         async with stream(server, "sse") as events, stream(server, "http_stream") as lines:

@@ -119,7 +119,7 @@ async def test_the_process_ends_at_once_when_everybody_has_left(tmp_path: Path) 
     with run(tmp_path, "--drain", "20") as server:
         clients = [await welcomed(server) for _ in range(3)]
         server.process.send_signal(signal.SIGTERM)
-        await eventually(lambda: "Draining 3 WebSockets" in server.log())
+        await eventually(lambda: "Draining 3 clients" in server.log())
         for client in clients:
             await client.close()
         await eventually(lambda: server.process.poll() is not None)

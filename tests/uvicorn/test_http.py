@@ -11,7 +11,7 @@ from websockets.speedups import apply_mask as apply_mask_in_c
 
 from hubbub.core.frames import apply_mask
 from hubbub.uvicorn import HttpProtocol, protocol
-from hubbub.uvicorn.http_heads import LimitedHttpProtocol
+from hubbub.uvicorn.http_responses import HttpResponseProtocol
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -46,7 +46,7 @@ async def test_http_is_made_only_for_a_connection_that_asks_for_http(
     page = await raw_client(server.port)
     await page.send(GET)
     await asyncio.wait_for(page.reader.readuntil(b"page"), 5)
-    assert kinds(server) == {protocol.WebSocketProtocol, LimitedHttpProtocol}
+    assert kinds(server) == {protocol.WebSocketProtocol, HttpResponseProtocol}
 
 
 @LOOPS

@@ -5,7 +5,7 @@ import sys
 sys.modules["httptools"] = None  # type: ignore[assignment]  # importing it now fails
 
 from hubbub.uvicorn import HttpProtocol  # noqa: E402
-from hubbub.uvicorn.http_heads import LimitedHttpProtocol  # noqa: E402
+from hubbub.uvicorn.http_responses import HttpResponseProtocol  # noqa: E402
 
 
 class QuickHttp(HttpProtocol):
@@ -14,4 +14,4 @@ class QuickHttp(HttpProtocol):
     head_timeout = 0.5
 
 
-print("base:", LimitedHttpProtocol.__mro__[1].__name__, flush=True)
+print("base:", HttpResponseProtocol.__mro__[2].__name__, flush=True)

@@ -95,6 +95,20 @@ def find_abort(scope: Scope) -> Callable[[], None] | None:
     return extension["abort"] if extension else None
 
 
+LEAVE: Final = "hubbub.leave"
+
+
+def when_leaving(scope: Scope, end: Callable[[], None]) -> None:
+    """Have the response ended by `end` when it is this client's turn to leave a server that stops.
+
+    The ASGI extension "hubbub.leave" of `hubbub.uvicorn:HttpProtocol`. On other servers nothing happens: they
+    tell nobody that they stop.
+    """
+    extension = (scope.get("extensions") or {}).get(LEAVE)
+    if extension:
+        extension["on_leave"](end)
+
+
 class StreamTransport:
     """A `Transport` over a response whose head has been sent, and whose request has been read.
 

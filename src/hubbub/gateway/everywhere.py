@@ -6,7 +6,6 @@ from hubbub.gateway.clients import Clients, Subject
 from hubbub.gateway.handlers import Grant, Identity
 from hubbub.gateway.relay import Relay
 from hubbub.gateway.revocations import Revocations
-from hubbub.gateway.stream_drain import StreamDrain
 from hubbub.gateway.surveys import Surveys
 from hubbub.gateway.user_commands import KIND, UserCommand, encode, obey
 from hubbub.hub import Hub
@@ -17,7 +16,7 @@ from hubbub.hub.survey import Survey
 class Life:
     """What there is only while the hub runs."""
 
-    __slots__ = ("clients", "drain", "parts", "relay", "revocations", "survey", "surveys")
+    __slots__ = ("clients", "parts", "relay", "revocations", "survey", "surveys")
 
     def __init__(self, hub: Hub, parts: Parts) -> None:
         self.parts = parts
@@ -26,7 +25,6 @@ class Life:
         self.surveys = Surveys(hub, self.clients, self.survey)
         self.revocations = Revocations(self.clients, parts)
         self.relay = Relay(parts.nodes, parts.signals, self.clients)
-        self.drain = StreamDrain(parts.clock)
         parts.nodes.handle(KIND, lambda node, data: obey(self.clients, data))
 
 
@@ -89,11 +87,6 @@ class Everywhere:
     def relay(self) -> Relay:
         """Takes frames of clients to their nodes."""
         return self._running.relay
-
-    @property
-    def drain(self) -> StreamDrain:
-        """Ends streams when the server stops."""
-        return self._running.drain
 
     @property
     def node(self) -> str:

@@ -18,6 +18,7 @@ from hubbub.asgi.stream_transport import (
     StreamCodec,
     StreamTransport,
     find_abort,
+    when_leaving,
 )
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.errors import Disconnect, DisconnectCode
@@ -36,7 +37,7 @@ from hubbub.gateway.cross_origin import answer_headers
 from hubbub.gateway.everywhere import Everywhere
 from hubbub.gateway.formats import to_frame
 from hubbub.gateway.http_requests import Refusal, admit, read_body
-from hubbub.gateway.service import Service
+from hubbub.gateway.service import SHUTDOWN, Service
 
 BINARY: Final = "application/octet-stream"
 """The content type of protobuf."""
@@ -157,12 +158,8 @@ class StreamEndpoint:
         terms = self._terms()
         client = Client(service, parts, self._calls, connection, encoding.codec, scope, terms, session)
         transport.deliver(first)
-        drain = everywhere.drain
-        drain.add(scope, connection)
-        try:
-            await attend(client, service, everywhere, self._name, session)
-        finally:
-            drain.remove(connection)
+        when_leaving(scope, partial(connection.end, *SHUTDOWN))
+        await attend(client, service, everywhere, self._name, session)
 
     def _terms(self) -> Terms:
         """The terms with the node's id, which is another one whenever the hub starts."""

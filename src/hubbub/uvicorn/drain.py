@@ -1,5 +1,7 @@
 """A calm end: on SIGTERM clients leave a few at a time, and reconnect elsewhere without a storm.
 
+Clients are WebSockets, and HTTP clients that come back by themselves, like an EventSource.
+
 uvicorn alone closes its listener and then every WebSocket at once. Here the listener stays open meanwhile:
 health checks see 503 and take the node out, and a new handshake is refused with 503. Only a worker that goes
 alone closes it at once, because the others listen at the same ports.
@@ -20,6 +22,7 @@ from uvicorn.server import Server
 from hubbub.uvicorn.closing import Closing
 from hubbub.uvicorn.collector import settle
 from hubbub.uvicorn.endpoint import DRAIN, PORTS, Drain
+from hubbub.uvicorn.http_responses import HttpResponseProtocol
 from hubbub.uvicorn.listening import listen
 from hubbub.uvicorn.sockets import port_of
 
@@ -41,6 +44,9 @@ less than a second may have leaves room for that."""
 
 LONGEST: Final = 26.0
 """Most seconds of any drain: the process has more to do until its end."""
+
+RESPONSES: Final = 2.0
+"""Seconds from the signal, at least, until responses are broken off that have not said how long they are."""
 
 ROUNDING: Final = 1e-9
 
@@ -88,28 +94,47 @@ class DrainingServer(Server):
         self.drain.alone = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note the signal; a second one ends the drain."""
-        if sig == signal.SIGINT or self.should_exit:
+        """Note the signal; a second one ends the drain.
+
+        Of several workers only Ctrl-C does: a SIGTERM for the whole process group reaches each of them twice,
+        because the supervisor passes its own on.
+        """
+        if sig == signal.SIGINT or (self.should_exit and self.config.workers == 1):
             self._interrupted = True
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then stop as uvicorn does."""
         self.drain.active = True
+        began = time.monotonic()
         if self.drain.alone:
             for server in self.servers:
                 server.close()
         if self.window > 0 and not self._interrupted:
             await self._spread_closes()
-        await super().shutdown(sockets)
+        patience = 0.0 if self._interrupted else self.window
+        left = began + max(RESPONSES, patience) - time.monotonic()
+        breaking = asyncio.get_running_loop().call_later(max(0.0, left), self._break_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            breaking.cancel()
+
+    def _break_off(self) -> None:
+        """End responses that could go on for ever: what they are is known to their apps only."""
+        for one in list(self.server_state.connections):
+            if isinstance(one, HttpResponseProtocol) and one.endless:
+                one.end_response()
 
     async def _spread_closes(self) -> None:
         connections: list[Protocols] = [
-            one for one in self.server_state.connections if isinstance(one, Closing)
+            one
+            for one in self.server_state.connections
+            if isinstance(one, Closing) or (isinstance(one, HttpResponseProtocol) and one.returns)
         ]
         if not connections:
             return
-        _logger.info("Draining %d WebSockets over %g s", len(connections), self.window)
+        _logger.info("Draining %d clients over %g s", len(connections), self.window)
         random.shuffle(connections)
         now = time.monotonic()
         end = now + longest_drain(self.window)

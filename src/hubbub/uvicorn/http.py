@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from hubbub.uvicorn.deadlines import DeadlineQueue
 from hubbub.uvicorn.handshake import is_upgrade
-from hubbub.uvicorn.http_heads import LimitedHttpProtocol
+from hubbub.uvicorn.http_responses import HttpResponseProtocol
 from hubbub.uvicorn.protocol import WebSocketProtocol
 
 
@@ -86,7 +86,7 @@ class HttpProtocol(asyncio.Protocol):
             transport.set_protocol(web_socket)
             web_socket.receive_request(data)
             return
-        http = LimitedHttpProtocol(
+        http = HttpResponseProtocol(
             entrance.config,
             entrance.server_state,
             entrance.app_state,
