@@ -96,6 +96,16 @@ async def test_a_stream_that_is_cut_or_whose_requests_find_nobody_is_recovered(p
         assert await hub.data("chat") == ["five", "six"]
 
 
+async def test_a_stream_that_says_nothing_does_not_start_the_delays_over(page: Page) -> None:
+    """As behind a proxy whose server is away: it takes a request, and says only later that nobody answers."""
+    async with StreamingServer().running() as server, hub_page(page, server.url) as hub:
+        await hub.js(NO_WEBSOCKETS)
+        await hub.open(minDelay=10, maxDelay=10, connectTimeout=50)
+        await hub.event("hub", "connecting", 5)
+        assert [one["attempt"] for one in await hub.events("hub", "connecting")][:5] == [1, 2, 3, 4, 5]
+        await hub.js("hub.close()")
+
+
 async def test_a_page_whose_policy_forbids_websockets_goes_on_without_them_at_once(page: Page) -> None:
     """Chromium tells of such a socket's error, and never of its end."""
     async with StreamingServer("connect-src http:").running() as server, hub_page(page, server.url) as hub:

@@ -46,6 +46,16 @@ async def test_a_silent_link_is_abandoned_though_its_socket_never_closes(client:
     assert await receive(second) == ["alive"]
 
 
+async def test_a_link_that_falls_silent_when_the_clock_is_put_back_is_abandoned_too(client: ClientPage) -> None:
+    await client.freeze_time()
+    await client.open(watchdog=150)
+    await client.server.connection()
+    await client.event("open")
+    await client.page.clock.set_system_time(0)
+    await client.pass_time(300)  # it may look twice
+    assert (await client.event("close"))["reason"] == "silent too long"
+
+
 async def test_any_message_keeps_the_watchdog_quiet(client: ClientPage) -> None:
     await client.freeze_time()
     await client.open(heartbeat=True)

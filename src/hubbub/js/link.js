@@ -25,7 +25,8 @@ export function makeLink(options, opened, heard, ended) {
   let hasFailed = false;
   let hasHeard = false;
   let openedAt = Infinity;
-  let heardAt = 0; // `Date.now()` also counts the time that the computer sleeps
+  let heardAt = 0;
+  const { now } = Date; // it also counts the time that the computer sleeps
 
   const isOpen = () => !isOver && socket?.readyState === OPEN;
   const finish = (/** @type {LinkEnd} */ end) => {
@@ -33,7 +34,7 @@ export function makeLink(options, opened, heard, ended) {
     isOver = true;
     clearTimeout(timer);
     socket?.close(); // the browser tells nothing more of it that is heard
-    const how = /** @type {const} */ ([hasFailed, hasHeard, Date.now() - openedAt >= options.minDelay]);
+    const how = /** @type {const} */ ([hasFailed, hasHeard, now() - openedAt >= options.minDelay]);
     queueMicrotask(() => ended(end, ...how)); // never within the user's own call of close()
   };
   const fail = (/** @type {string} */ reason, error = /** @type {unknown} */ (undefined)) => {
@@ -44,13 +45,14 @@ export function makeLink(options, opened, heard, ended) {
     const token = await options.getToken?.();
     if (isOver) return;
     socket = options.makeSocket(address(options, token), options.protocols);
-    socket.onopen = () => {
-      openedAt = heardAt = Date.now();
+    socket.onopen = (event) => {
+      heardAt = now();
+      if (event) openedAt = heardAt; // a stream says so before it knows: it has only what it hears
       watch();
       opened();
     };
     socket.onmessage = (event) => {
-      heardAt = Date.now();
+      heardAt = now();
       if (options.heartbeat && PING.test(event.data)) return send("pong");
       heard(event);
       hasHeard ||= !isOver; // what made a listener drop it was no success
@@ -64,7 +66,8 @@ export function makeLink(options, opened, heard, ended) {
   const watch = () => {
     if (!isOpen()) return;
     clearTimeout(timer);
-    const left = heardAt + options.watchdog - Date.now();
+    heardAt = Math.min(heardAt, now()); // later it cannot have been: the clock was put back
+    const left = heardAt + options.watchdog - now();
     if (left > 0) timer = setTimeout(watch, left);
     else if (options.watchdog) fail("silent too long");
   };
