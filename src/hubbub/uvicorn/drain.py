@@ -24,6 +24,7 @@ from hubbub.uvicorn.collector import settle
 from hubbub.uvicorn.endpoint import DRAIN, PORTS, Drain
 from hubbub.uvicorn.http_responses import HttpResponseProtocol
 from hubbub.uvicorn.listening import listen
+from hubbub.uvicorn.service_manager import READY, STOPPING, notify
 from hubbub.uvicorn.sockets import port_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class DrainingServer(Server):
             signal.signal(RETIRE, self._retire)
         await listen(self, sockets or ())
         settle()
+        notify(READY)
 
     def _retire(self, sig: int, frame: FrameType | None) -> None:
         """The other workers go on."""
@@ -110,6 +112,8 @@ class DrainingServer(Server):
         if self.drain.alone:
             for server in self.servers:
                 server.close()
+        else:
+            notify(STOPPING)
         if self.window > 0 and not self._interrupted:
             await self._spread_closes()
         patience = 0.0 if self._interrupted else self.window
