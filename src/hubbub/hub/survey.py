@@ -36,8 +36,9 @@ _MAX_BYTES: Final = 2 * MAX_PART_BYTES + 4_096
 
 _logger = logging.getLogger("hubbub")
 
-Answerer: TypeAlias = Callable[[bytes], Iterable[bytes]]
-"""Called with the question; returns the items of this node's answer. Does not wait."""
+Answerer: TypeAlias = Callable[[bytes], Iterable[bytes | None]]
+"""Called with the question; returns the items of this node's answer. Does not wait. After each None in it the
+others have their turn: one comes after each few hundred connections that are looked at."""
 
 
 class _Question(msgspec.Struct, frozen=True, array_like=True):
@@ -177,8 +178,14 @@ class Survey:
 
     async def _reply(self, node: str, question: _Question) -> None:
         try:
+            items: list[bytes] = []
             answerer = self._answerers.get(question.kind)
-            parts = list(_pages(answerer(question.data))) if answerer is not None else [[]]
+            for item in answerer(question.data) if answerer is not None else ():
+                if item is None:
+                    await asyncio.sleep(0)
+                else:
+                    items.append(item)
+            parts = list(_pages(items))
             if len(parts) > MAX_PARTS:
                 _logger.error("the answer to %r is cut: it is too long", question.kind)
                 del parts[MAX_PARTS:]

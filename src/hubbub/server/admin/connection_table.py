@@ -4,8 +4,9 @@ A page begins after a mark, the last row of the page before, and not at a number
 than a page, however far somebody has leafed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest
+from itertools import chain
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -24,6 +25,12 @@ Mark: TypeAlias = tuple[float | str, str]
 
 MAX_PAGE: Final = 200
 """Rows of a page."""
+
+LOOKED_AT: Final = 256
+"""Connections that are looked at in one turn of the event loop: some microseconds each with a search."""
+
+DESCRIBED: Final = 32
+"""Rows that are made in one turn."""
 
 _PAGE: Final = "admin connections"
 _ONE: Final = "admin connection"
@@ -95,26 +102,40 @@ class ConnectionTable:
                 return msgspec.structs.asdict(_row.decode(items[0]))
         raise Refusal(404, "There is no such connection (any more)")
 
-    def _page_here(self, question: bytes) -> Iterator[bytes]:
+    def _page_here(self, question: bytes) -> Iterator[bytes | None]:
         query = _query.decode(question)
         text = query.search.strip().lower()
-        value = _VALUES[query.sort]
-        found = self._parts.connections.all
-        if text:
-            found = [one for one in found if self._rows.is_about(one, text)]
-        marked = (((value(one), one.id), one) for one in found)
-        if query.after is not None:
-            after = query.after
-            marked = (one for one in marked if one[0] > after)
-        yield msgspec.msgpack.encode(len(found))
-        for mark, one in nsmallest(query.limit + 1, marked, key=lambda one: one[0]):
-            yield msgspec.msgpack.encode((mark, self._rows.row(one)))
+        total, first = 0, list[tuple[Mark, Connection]]()
+        everybody = self._parts.connections.all
+        for start in range(0, len(everybody), LOOKED_AT):
+            some = [one for one in everybody[start : start + LOOKED_AT] if one.closed is None]
+            if text:
+                some = [one for one in some if self._rows.is_about(one, text)]
+            total += len(some)
+            first = _first_of(first, some, query)
+            yield None
+        yield msgspec.msgpack.encode(total)
+        for number, (mark, one) in enumerate(first, 1):
+            yield msgspec.msgpack.encode((mark, self._rows.row(one)))  # as it was, if it has gone meanwhile
+            if not number % DESCRIBED:
+                yield None
 
     def _one_here(self, question: bytes) -> list[bytes]:
         connection = self._parts.connections.get(question.decode())
         if connection is None:
             return []
         return [msgspec.msgpack.encode(self._rows.row(connection, None))]
+
+
+def _first_of(
+    first: list[tuple[Mark, Connection]], more: list[Connection], query: ConnectionQuery
+) -> list[tuple[Mark, Connection]]:
+    """The first of those and of more, with their marks; one beyond the page tells that there is another."""
+    value, after = _VALUES[query.sort], query.after
+    marked: Iterable[tuple[Mark, Connection]] = (((value(one), one.id), one) for one in more)
+    if after is not None:
+        marked = (one for one in marked if one[0] > after)
+    return nsmallest(query.limit + 1, chain(first, marked), key=lambda one: one[0])
 
 
 _query: Final = msgspec.msgpack.Decoder(ConnectionQuery)

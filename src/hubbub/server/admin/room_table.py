@@ -1,7 +1,9 @@
 """The table of rooms: all nodes', searched, sorted and cut to a page here."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
+from heapq import nsmallest
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -84,21 +86,24 @@ class RoomTable:
                 for row in _rows.decode(item):
                     known = rooms.get(row.name)
                     rooms[row.name] = row if known is None else _together(known, row)
-        found = sorted(rooms.values(), key=_ORDERS[query.sort])
-        shown = found[query.offset : query.offset + query.limit]
+                await asyncio.sleep(0)  # the others' turn
+        last = query.offset + query.limit
+        shown = nsmallest(last, rooms.values(), key=_ORDERS[query.sort])[query.offset :]
         return {
             "rows": [msgspec.structs.asdict(row) for row in shown],
-            "total": len(found),
+            "total": len(rooms),
             "nodes": len(answers),
         }
 
-    def _here(self, question: bytes) -> Iterator[bytes]:
+    def _here(self, question: bytes) -> Iterator[bytes | None]:
         wanted = question.decode().lower()
         hub, following = self._hub, self._parts.following
         figures = hub.all_room_figures()
         rates = self._rates.of({one.name: one.publications for one in figures}, time.monotonic())
         chunk: list[RoomRow] = []
-        for one in figures:
+        for number, one in enumerate(figures):
+            if not number % CHUNK:
+                yield None
             if wanted and wanted not in one.name.lower():
                 continue
             options, position = hub.options(one.name), following.position(one.name)
