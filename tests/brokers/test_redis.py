@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from broker_contract import KEEP, BrokerContract, Node
+from node_sdk import not_run
 from polling import eventually, turns
 from ports import free_port
 from redis_nodes import running
@@ -44,7 +45,7 @@ def valkey(servers: Servers) -> RedisServer:
 
 def test_all_kinds_of_servers_are_tested() -> None:
     if "redis7" not in BINARIES:
-        pytest.skip("NOT RUN: with Redis 7, which is not installed (scripts/programs)")
+        not_run("NOT RUN: with Redis 7, which is not installed (scripts/programs)")
 
 
 class TestRedisBroker(BrokerContract):
@@ -255,11 +256,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.skipif(
-    "redis7" not in BINARIES,
-    reason="NOT RUN: Redis 7 with TLS (scripts/programs)",
-)
 async def test_tls_checks_the_server(certificates: Path) -> None:
+    if "redis7" not in BINARIES:
+        not_run("NOT RUN: Redis 7 with TLS (scripts/programs)")
     cert, key, port = certificates / "cert.pem", certificates / "key.pem", free_port()
     files = ["--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(cert)]
     with redis_server("redis7", "--tls-port", str(port), *files, "--tls-auth-clients", "optional"):

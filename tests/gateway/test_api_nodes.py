@@ -280,9 +280,7 @@ async def test_a_node_that_starts_later_knows_what_was_revoked_before(
     wait_for_nodes(2, api_cluster.near)
 
 
-async def test_a_node_that_is_frozen_is_left_out_after_a_second(
-    api_cluster: Cluster, backend: cent.Client
-) -> None:
+async def test_a_node_that_is_frozen_is_not_waited_for(api_cluster: Cluster, backend: cent.Client) -> None:
     chat = room("chat")
     async with guest(api_cluster.near) as here:
         await here.enter(chat)
@@ -290,9 +288,7 @@ async def test_a_node_that_is_frozen_is_left_out_after_a_second(
             wait_for_nodes(3, api_cluster.near)
             os.kill(third.process.pid, signal.SIGSTOP)
             try:
-                started = time.monotonic()
-                found = backend.channels(cent.ChannelsRequest(pattern=chat)).channels
+                found = backend.channels(cent.ChannelsRequest(pattern=chat)).channels  # or else it times out
                 assert found[chat].num_clients == 1
-                assert 0.9 < time.monotonic() - started < 5
             finally:
                 os.kill(third.process.pid, signal.SIGCONT)

@@ -46,7 +46,9 @@ async def test_a_silent_link_is_abandoned_though_its_socket_never_closes(client:
     assert await receive(second) == ["alive"]
 
 
-async def test_a_link_that_falls_silent_when_the_clock_is_put_back_is_abandoned_too(client: ClientPage) -> None:
+async def test_a_link_that_falls_silent_when_the_clock_is_put_back_is_abandoned(
+    client: ClientPage,
+) -> None:
     await client.freeze_time()
     await client.open(watchdog=150)
     await client.server.connection()
