@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from ports import free_port
+from redis_servers import redis_server
 from server_process import HUBBUB, ServerProcess, environment_of, running
 from socket_client import heard, heard_json, opened
 
@@ -31,11 +32,11 @@ GIVEN = {"HUBBUB_SECRET": SECRET, "HUBBUB_API_KEY": KEY}
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[ServerProcess]:
+def serving(folder: Path, *options: str) -> Iterator[ServerProcess]:
     """A server with the rooms above."""
     file = folder / "hubbub.toml"
     file.write_text(ROOMS)
-    command = [*HUBBUB, "serve", "--drain", "0", "--config", str(file)]
+    command = [*HUBBUB, "serve", "--drain", "0", "--config", str(file), *options]
     with running(command, folder / "log", GIVEN, folder=folder) as server:
         server.secret(SECRET)
         server.secret(KEY)
@@ -130,6 +131,15 @@ def test_a_listener_says_that_the_server_has_ended(tmp_path: Path) -> None:
         out, err, status = end_of(listener)
         assert (out, status) == ("", 1)
         assert err.startswith("Error: The server ended it: ")
+
+
+def test_a_server_whose_broker_is_away_is_said_to_be_so(tmp_path: Path) -> None:
+    with redis_server("valkey") as valkey, serving(tmp_path, "--broker", valkey.url()) as server:
+        assert hubbub(server, "pub", "news:a", "before").exit_code == 0
+        valkey.kill()
+        answer = hubbub(server, "pub", "news:a", "x")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert "the broker did not answer" in answer.stderr
 
 
 @pytest.mark.parametrize(

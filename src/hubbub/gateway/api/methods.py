@@ -28,6 +28,9 @@ MAX_COMMANDS: Final = 1_000
 AT_ONCE: Final = 64
 """Requests of a parallel batch that are carried out at the same time."""
 
+BROKER_AWAY: Final = "the broker did not answer, or refused: the log of the server says why"
+"""What a backend is told with code 100. Clients are told the fixed text only."""
+
 Reply = Mapping[str, ApiError | Result | None]
 """An answer in a batch: the result beside the method's name, or the error beside ``error``."""
 
@@ -158,6 +161,7 @@ def _explain(error: Exception) -> ApiError:
         return ApiError.of(error.reason)
     if isinstance(error, BrokerError) and not isinstance(error, HistoryGone):
         _logger.error("a request of the API failed: %s: %s", type(error).__name__, error)
+        return ApiError(int(ErrorCode.INTERNAL), BROKER_AWAY)
     elif not isinstance(error, HubbubError):
         _logger.error("a request of the API failed", exc_info=error)
     reason = error_for(error)
