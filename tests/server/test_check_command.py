@@ -1,9 +1,11 @@
 """``hubbub check``: each planted mistake is found, told with what to mend, and nothing is started or made."""
 
+import json
 import os
 import resource
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -203,6 +205,45 @@ def test_a_broker_that_never_answers_is_given_up() -> None:
         answer = check(**{**WELL, "HUBBUB_BROKER": url})
     assert finding(answer.output, "broker").startswith("error")
     assert "the-password" not in answer.output
+
+
+KEYS = json.dumps(
+    {
+        "keys": [
+            {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+        ]
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (f"200 OK\r\nContent-Length: {len(KEYS)}\r\n\r\n{KEYS}", "ok     jwks: {url} has 1 key"),
+        ("404 Not Found\r\nContent-Length: 0\r\n\r\n", "error  jwks: {url}: 404 Not Found; name the address"),
+        ("200 OK\r\nContent-Length: 2\r\n\r\n{}", "error  jwks: {url}: "),
+        ("200 OK\r\nContent-Length: 6\r\n\r\n<html>", "error  jwks: {url}: "),
+        ("503 Not Now\r\nContent-Length: 0\r\n\r\n", "warn   jwks: {url}: 503 Not Now; no token"),
+        ("200 OK\r\nContent-Length: 1000\r\n\r\n{", "warn   jwks: {url}: no answer; no token"),
+        (None, "warn   jwks: {url}: "),
+    ],
+)
+def test_an_address_of_a_key_set_is_asked(answer: str | None, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+        settings = {"HUBBUB_BROKER": "memory://", "HUBBUB_API_KEY": KEY, "HUBBUB_JWKS": url}
+        if answer is None:
+            listener.close()
+            line = finding(check(**settings).output, "jwks")
+        else:
+            with ThreadPoolExecutor() as threads:
+                checking = threads.submit(check, **settings)
+                asking, _ = listener.accept()
+                with asking:
+                    asking.recv(65_536)
+                    asking.sendall(f"HTTP/1.1 {answer}".encode())
+                    line = finding(checking.result().output, "jwks")
+    assert line.startswith(said.format(url=url)), line
 
 
 def test_a_sqlite_file_of_another_program_is_found(tmp_path: Path) -> None:
