@@ -14,7 +14,10 @@ import hubbub
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = (ROOT / "constraints.txt").read_text().splitlines()
-SCRIPTS = [ROOT / ".ci/run", *sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file())]
+SCRIPTS = [
+    ROOT / ".ci/run",
+    *sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix != ".toml"),
+]
 
 REGISTRY = re.compile(r"https?://[^\s/]*(?:pypi|pythonhosted|npmjs|debian|registry)", re.IGNORECASE)
 MACHINE_PATH = re.compile(r"(?<![\w.}*-])/(?:work|root|home|Users)/[\w.-]+")
