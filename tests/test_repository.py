@@ -96,7 +96,7 @@ def test_every_command_of_the_makefile_can_be_run() -> None:
     text = (ROOT / "Makefile").read_text()
     for path in SCRIPTS:
         assert path.stat().st_mode & 0o111, f"{path.name} is not executable"
-    assert set(re.findall(r"scripts/(\w+)", text)) <= {path.name for path in SCRIPTS}
+    assert set(re.findall(r"scripts/(\w+)\s", text)) <= {path.name for path in SCRIPTS}
     described = set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
     assert phony
