@@ -86,6 +86,11 @@ class Log:
         self.delivered.append(publication)
         self.on_publication()
 
+    def passed(self, room: str, position: Position) -> None:
+        assert self.last is not None
+        assert position > self.last
+        self.last = position
+
     def interrupted(self, room: str, position: Position) -> None:
         self.last = position
         self.interruptions.append(position)

@@ -13,6 +13,8 @@ class Nobody:
     def publication(self, publication: object) -> None:
         """Called by the broker."""
 
+    def passed(self, room: str, position: object) -> None: ...
+
     def interrupted(self, room: str, position: object) -> None:
         """Called by the broker."""
 

@@ -14,7 +14,11 @@ IDEMPOTENCY_WINDOW = 300.0
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """What a room's history answered."""
+    """What a room's history answered.
+
+    One with fewer publications than the limit reaches up to `position`. Offsets need not be consecutive:
+    publications that were erased are left out.
+    """
 
     publications: Sequence[Publication]
     position: Position
@@ -22,10 +26,15 @@ class HistoryPage:
 
 
 class Receiver(Protocol):
-    """What a broker tells its hub, on the event loop's thread. Neither method waits or raises."""
+    """What a broker tells its hub, on the event loop's thread. No method waits or raises."""
 
     def publication(self, publication: Publication) -> None:
-        """A publication of a room subscribed to. Those with a position come without gap, double or swap."""
+        """A publication of a room subscribed to. Those with a position come without gap, double or swap:
+        an offset that is left out is that of one which was erased before it could be delivered."""
+        ...
+
+    def passed(self, room: str, position: Position) -> None:
+        """The room stands at `position` now: what it led to was erased before it could be delivered."""
         ...
 
     def interrupted(self, room: str, position: Position) -> None:
@@ -110,8 +119,13 @@ class Broker(Protocol):
             reverse: newest first. Not together with `since`.
 
         Raises:
-            HistoryGone: if not all that followed `since` is kept.
+            HistoryGone: if not all that followed `since`, but for what was erased, is kept.
         """
+        ...
+
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """Take one publication out of the room's history. Its offset is not given again, and what stands
+        around it is as complete as before. False if it is not kept, or was erased already."""
         ...
 
     async def remove_history(self, room: str) -> None:

@@ -150,6 +150,10 @@ class EmbeddedBroker:
         """See `RedisBroker.history`."""
         return await self._running().history(room, history, since=since, limit=limit, reverse=reverse)
 
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """See `RedisBroker.erase`."""
+        return await self._running().erase(room, history, position)
+
     async def remove_history(self, room: str) -> None:
         """See `RedisBroker.remove_history`."""
         await self._running().remove_history(room)

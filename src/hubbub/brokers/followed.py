@@ -195,7 +195,7 @@ class FollowedRooms:
                 continue
             retry = RETRY
             if whole:
-                self._deliver_page(room, page)
+                self._deliver_page(name, room, page)
             else:
                 self._interrupt(name, room, page.position)
             self._deliver_held(name, room)
@@ -228,7 +228,7 @@ class FollowedRooms:
                 pass
         return await self._read(name, room.history, None), False
 
-    def _deliver_page(self, room: _Room, page: HistoryPage) -> None:
+    def _deliver_page(self, name: str, room: _Room, page: HistoryPage) -> None:
         for publication in page.publications:
             if room.left:
                 return
@@ -237,6 +237,8 @@ class FollowedRooms:
                 self.repaired += 1
             room.last = publication.position
             self._receiver.publication(publication)
+        if not room.left and room.last != page.position:  # the newest were erased
+            self._receiver.passed(name, page.position)
         room.last = page.position
 
     def _deliver_held(self, name: str, room: _Room) -> None:

@@ -133,6 +133,11 @@ class MemoryBroker:
             return HistoryPage(log.newest(limit), log.position)
         return HistoryPage(log.oldest(limit), log.position)
 
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """Take one publication out of the room's history."""
+        self._histories.expire(room, self._clock() - history.ttl)
+        return self._histories.erase(room, position)
+
     async def remove_history(self, room: str) -> None:
         """Forget the room's publications."""
         self._histories.clear(room)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from hubbub.brokers import envelope
 from hubbub.brokers.base import HistoryPage, Receiver
 from hubbub.brokers.sqlite_link import Link
-from hubbub.brokers.sqlite_operations import Append, Claim, Clear, Read
+from hubbub.brokers.sqlite_operations import Append, Claim, Clear, Erase, Read
 from hubbub.brokers.sqlite_schema import Synchronous
 from hubbub.brokers.sqlite_store import Bounds
 from hubbub.brokers.sqlite_thread import StoreThread
@@ -202,6 +202,17 @@ class SqliteBroker:
         self._running().ask(Read(room, self._clock(), history, since, limit, reverse, waiter))
         page: HistoryPage = await waiter
         return page
+
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """Take one publication out of the room's history.
+
+        Raises:
+            BrokerError: if that could not be committed.
+        """
+        waiter = get_running_loop().create_future()
+        self._running().ask(Erase(room, position, waiter))
+        erased: bool = await waiter
+        return erased
 
     async def remove_history(self, room: str) -> None:
         """Forget the room's publications.

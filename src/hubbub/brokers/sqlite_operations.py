@@ -58,6 +58,19 @@ class Clear(msgspec.Struct, eq=False):
             self.waiter.set_result(None)
 
 
+class Erase(msgspec.Struct, eq=False):
+    """Take one publication out of a room's history."""
+
+    room: str
+    position: Position
+    waiter: asyncio.Future[bool]
+    outcome: bool | None = None
+
+    def resolve(self) -> None:
+        """Give the caller the outcome."""
+        _resolve(self.waiter, self.outcome)
+
+
 class Claim(msgspec.Struct, eq=False):
     """Claim a key for some seconds."""
 
@@ -89,7 +102,7 @@ class Read(msgspec.Struct, eq=False):
         _resolve(self.waiter, self.outcome)
 
 
-Write: TypeAlias = Append | Clear | Claim
+Write: TypeAlias = Append | Clear | Erase | Claim
 Operation: TypeAlias = Write | Read
 
 

@@ -13,6 +13,12 @@ from hubbub.core.history import History
 from hubbub.core.messages import Publication
 from hubbub.core.positions import Position
 
+ERASED = b""
+"""What the table has in place of an erased publication's envelope: its row stays, so that no gap is seen."""
+
+PASSED_AT_ONCE = 64
+"""Further rows read at once, at least, when erased ones left a page short."""
+
 ROWS_AT_ONCE = 50
 """Rows that one INSERT writes. SQLite lets go of Python's lock for each statement, not for each row."""
 
@@ -114,9 +120,8 @@ class Rooms:
                 raise HistoryGone(f"The history no longer holds all that followed {since}")
             first = since.offset + 1
         if read.reverse and since is None:
-            kept = self._between(room, max(first, top - limit + 1), top)
-            return HistoryPage(kept[::-1], room.position)
-        return HistoryPage(self._between(room, first, min(top, first + limit - 1)), room.position)
+            return HistoryPage(self._last(room, first, limit), room.position)
+        return HistoryPage(self._first(room, first, limit), room.position)
 
     def oldest(self, room: Room, history: History, now: float) -> tuple[int, int]:
         """Offset and mark of the oldest publication that `history` lets the room keep; past the end if none.
@@ -141,6 +146,26 @@ class Rooms:
                 return offset, before
         return room.top + 1, room.mark
 
+    def _first(self, room: Room, first: int, limit: int) -> list[Publication]:
+        """The first so many from that offset on, without what was erased."""
+        found: list[Publication] = []
+        wanted = limit
+        while wanted > 0 and first <= room.top:
+            found += self._between(room, first, min(room.top, first + wanted - 1))
+            first += wanted
+            wanted = _wanted(limit, found)
+        return found[:limit]
+
+    def _last(self, room: Room, first: int, limit: int) -> list[Publication]:
+        """The last so many down to that offset, newest first, without what was erased."""
+        found: list[Publication] = []
+        last, wanted = room.top, limit
+        while wanted > 0 and last >= first:
+            found += self._between(room, max(first, last - wanted + 1), last)[::-1]
+            last -= wanted
+            wanted = _wanted(limit, found)
+        return found[:limit]
+
     def _between(self, room: Room, first: int, last: int) -> list[Publication]:
         found: list[Publication] = []
         if first <= min(last, room.saved):
@@ -152,7 +177,9 @@ class Rooms:
             if len(rows) != min(last, room.saved) - first + 1:
                 raise BrokerError(f"the SQLite file is damaged: publications of room {room.name} are missing")
             for offset, data in rows:
-                found.append(envelope.decode(data).publication(room.name, Position(room.epoch, offset)))
+                if data != ERASED:
+                    position = Position(room.epoch, offset)
+                    found.append(envelope.decode(data).publication(room.name, position))
         begin = max(first - room.saved - 1, 0)
         found += [one for one, _, _ in room.recent[begin : max(last - room.saved, 0)]]
         return found
@@ -169,6 +196,17 @@ class Rooms:
             values = [value for row in some for value in row]
             self._db.execute(_INSERT + ",".join(["(?,?,?,?,?)"] * len(some)), values)
         self._unsaved.clear()
+
+    def erase(self, name: str, position: Position) -> bool:
+        """Take one publication out; its row stays. False if it is not there. Ask `save` first."""
+        room = self.room(name)
+        if room.epoch != position.epoch:
+            return False
+        erased = self._db.execute(
+            "UPDATE publications SET data = ? WHERE room = ? AND position = ? AND data != ?",
+            (ERASED, room.id, position.offset, ERASED),
+        )
+        return erased.rowcount > 0
 
     def clear(self, name: str) -> None:
         """Forget a room's publications; its offsets go on. Ask `save` first."""
@@ -296,3 +334,9 @@ class Rooms:
 
     def _names(self, condition: str, values: Sequence[object] = ()) -> list[str]:
         return [row[0] for row in self._db.execute(f"SELECT name FROM rooms WHERE {condition}", values)]
+
+
+def _wanted(limit: int, found: Sequence[Publication]) -> int:
+    """How many rows to read next, when so many are there already."""
+    missing = limit - len(found)
+    return max(missing, PASSED_AT_ONCE) if missing > 0 else 0

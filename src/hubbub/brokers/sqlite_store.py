@@ -16,7 +16,7 @@ import msgspec
 
 from hubbub.brokers import envelope
 from hubbub.brokers.sqlite_keys import Claims, Keys
-from hubbub.brokers.sqlite_operations import Append, Claim, Read, Write
+from hubbub.brokers.sqlite_operations import Append, Claim, Erase, Read, Write
 from hubbub.brokers.sqlite_rooms import Rooms
 from hubbub.brokers.sqlite_schema import Synchronous, connect
 from hubbub.core.errors import BrokerError
@@ -234,6 +234,9 @@ class Store:
                 self._append(one)
             elif isinstance(one, Claim):
                 self._claim(one)
+            elif isinstance(one, Erase):
+                self._save(now)
+                one.outcome = self._rooms.erase(one.room, one.position)
             else:
                 self._save(now)
                 self._rooms.clear(one.room)

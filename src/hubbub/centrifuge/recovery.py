@@ -1,6 +1,7 @@
 """How a subscription begins: what its reply says, and what the client gets first."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hubbub.centrifuge.actions import DeltaState, GoLive, Subscribed
 from hubbub.centrifuge.codec import Codec, optional
@@ -24,15 +25,16 @@ def begin(
 ) -> tuple[SubscribeResult, GoLive]:
     """The result of a subscribe command, and how the channel goes live after it.
 
-    With ``recovered`` the publications are all that the client missed and the offset is the client's own:
-    it advances with each of them. Otherwise there are none, and the offset is the newest. Never a part.
+    With ``recovered`` the publications are all that the client missed, but for what was erased. If there are
+    some, the offset is the client's own: it advances with each of them. Otherwise it is the newest. Never a
+    part.
     """
     position = answer.position
     # The publication before, which a delta needs, may be one that a filter keeps from the client.
     delta = answer.delta and request.delta == FOSSIL and position is not None and request.tf is None
     missed = _missed(request, answer)
     publications = wanted(missed or (), request.tf)
-    offset = request.offset if missed is not None else position.offset if position else 0
+    offset = request.offset if missed else position.offset if position else 0
     result = SubscribeResult(
         expires=answer.client_refresh and answer.ttl is not None,
         ttl=whole_seconds(answer.ttl) if answer.client_refresh else 0,
@@ -46,8 +48,10 @@ def begin(
         was_recovering=request.recover,
         delta=delta,
     )
-    # Without a publication in the reply the client may have nothing that a delta could be based on.
-    state = DeltaState.NONE if not delta else DeltaState.READY if publications else DeltaState.EMPTY
+    # A delta is based on the room's newest publication. The client has it if it is in the reply; none may be
+    # there, and the newest may have been erased.
+    has_newest = bool(publications) and publications[-1].position == position
+    state = DeltaState.NONE if not delta else DeltaState.READY if has_newest else DeltaState.EMPTY
     return result, GoLive(channel, position, state, answer.join_leave, request.tf)
 
 
@@ -87,13 +91,18 @@ def _missed(request: SubscribeRequest, answer: Subscribed) -> Sequence[Publicati
         return _newest(Position(request.epoch, request.offset), position, publications or ())
     if publications is None or request.epoch not in ("", position.epoch):
         return None
-    return publications if len(publications) == position.offset - request.offset else None
+    offsets = [one.position.offset for one in publications if one.position is not None]
+    fits = all(before < after for before, after in pairwise((request.offset, *offsets, position.offset + 1)))
+    return publications if fits else None
 
 
 def _newest(
     client: Position, position: Position, publications: Sequence[Publication]
 ) -> Sequence[Publication] | None:
-    """In cache mode: the newest, unless the client has it, or None if it is not kept any more."""
+    """In cache mode: the newest that is kept, unless the client has it; None if none is."""
     if client.offset and client == position:
         return ()
-    return publications[-1:] if publications and publications[-1].position == position else None
+    newest = publications[-1].position if publications else None
+    if newest is None:
+        return None
+    return () if client.offset and client.epoch == newest.epoch and client >= newest else publications[-1:]

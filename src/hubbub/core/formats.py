@@ -44,6 +44,10 @@ class Format(Hashable, Protocol):
         """
         ...
 
+    def forget(self, position: Position) -> None:
+        """Keep nothing of the publication at that position: it was erased."""
+        ...
+
 
 class _PlainFormat:
     """The payload and nothing else, as the tutorial's clients expect it."""
@@ -61,6 +65,9 @@ class _PlainFormat:
 
     def gap(self, room: str, position: Position) -> Payload | None:
         return None
+
+    def forget(self, position: Position) -> None:
+        pass
 
 
 class _Wrapped(msgspec.Struct, omit_defaults=True):
@@ -136,6 +143,9 @@ class _EnvelopeFormat:
     def gap(self, room: str, position: Position) -> Payload | None:
         return self._write(_Notice("gap", room, position.epoch, position.offset))
 
+    def forget(self, position: Position) -> None:
+        pass
+
     def _write(self, message: _Wrapped | _Notice) -> Json:
         return Json(self._encoder.encode(message), "utf-8")
 
@@ -174,6 +184,10 @@ class Filtered:
     def gap(self, room: str, position: Position) -> Payload | None:
         """As the other format does."""
         return self.base.gap(room, position)
+
+    def forget(self, position: Position) -> None:
+        """As the other format does."""
+        self.base.forget(position)
 
 
 PLAIN: Format = _PlainFormat()

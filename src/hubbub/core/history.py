@@ -1,6 +1,7 @@
 """The logs behind rooms that remember: bounded by count, age and bytes, with positions that never lie."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -37,6 +38,13 @@ class History:
         object.__setattr__(self, "bytes", int(self.bytes))
 
 
+class _Erased(msgspec.Struct, frozen=True, gc=False):
+    """What an erased publication leaves: its place, so that what stands around it stays without a gap."""
+
+    time: float
+    """When the publication was accepted: it is forgotten when the publication would have been."""
+
+
 class HistoryLog:
     """One room's publications, oldest first, at consecutive offsets of one epoch."""
 
@@ -46,7 +54,7 @@ class HistoryLog:
         self.epoch = epoch
         self.top = 0  # offset of the newest publication there has been
         self.bytes = 0
-        self._entries: deque[Publication] = deque()
+        self._entries: deque[Publication | _Erased] = deque()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -74,7 +82,19 @@ class HistoryLog:
 
     def drop_oldest(self) -> None:
         """Forget the oldest publication."""
-        self.bytes -= payload_bytes(self._entries.popleft().payload)
+        self.bytes -= _bytes(self._entries.popleft())
+
+    def erase(self, offset: int) -> bool:
+        """Take one publication out; its place stays. False if it is not here."""
+        place = offset - (self.top - len(self._entries) + 1)
+        if not 0 <= place < len(self._entries):
+            return False
+        entry = self._entries[place]
+        if isinstance(entry, _Erased):
+            return False
+        self.bytes -= _bytes(entry)
+        self._entries[place] = _Erased(entry.time)
+        return True
 
     def since(self, position: Position, limit: int | None = None) -> list[Publication]:
         """The publications after that position, oldest first, at most `limit`.
@@ -86,15 +106,24 @@ class HistoryLog:
         first = self.top - len(self._entries) + 1
         if position.epoch != self.epoch or not first - 1 <= position.offset <= self.top:
             raise HistoryGone(f"The history no longer holds all that followed {position}")
-        return list(islice(self._entries, position.offset - first + 1, None))[:limit]
+        return _kept(islice(self._entries, position.offset - first + 1, None), limit)
 
     def oldest(self, limit: int | None = None) -> list[Publication]:
         """The oldest publications, oldest first, at most `limit`."""
-        return list(islice(self._entries, limit))
+        return _kept(self._entries, limit)
 
     def newest(self, limit: int | None = None) -> list[Publication]:
         """The newest publications, newest first, at most `limit`."""
-        return list(islice(reversed(self._entries), limit))
+        return _kept(reversed(self._entries), limit)
+
+
+def _kept(entries: Iterable[Publication | _Erased], limit: int | None) -> list[Publication]:
+    found: Iterator[Publication] = (one for one in entries if isinstance(one, Publication))
+    return list(islice(found, limit))
+
+
+def _bytes(entry: Publication | _Erased) -> int:
+    return payload_bytes(entry.payload) if isinstance(entry, Publication) else 0
 
 
 class HistoryStore:
@@ -147,6 +176,14 @@ class HistoryStore:
         log.expire(before)
         self.bytes += log.bytes - size
         return log
+
+    def erase(self, room: str, position: Position) -> bool:
+        """Take one publication out of a room's log; its place stays. False if it is not there."""
+        log = self.log(room)
+        before = log.bytes
+        erased = log.epoch == position.epoch and log.erase(position.offset)
+        self.bytes += log.bytes - before
+        return erased
 
     def clear(self, room: str) -> None:
         """Forget a room's publications; its offsets go on."""

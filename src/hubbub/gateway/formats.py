@@ -43,6 +43,9 @@ class _Format:
     def gap(self, room: str, position: Position) -> Payload | None:
         return None
 
+    def forget(self, position: Position) -> None:
+        pass
+
 
 class PublicationFormat(_Format):
     """A publication push."""
@@ -83,6 +86,11 @@ class DeltaFormat(_Format):
         if self.begun is not None:
             self.begun()
         return to_frame(self._codec, self._codec.encode_full(publication.room, publication))
+
+    def forget(self, position: Position) -> None:
+        """An erased publication is the base of nothing: the next one comes whole."""
+        if self.previous is not None and self.previous.position == position:
+            self.previous = None
 
 
 class Formats:

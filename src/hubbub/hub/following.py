@@ -25,6 +25,9 @@ class Missed:
     """What came after a position."""
 
     publications: list[Publication]
+    position: Position
+    """They are all that came up to here."""
+
     complete: bool
     """Nothing lies between these and what is delivered from now on, until something is awaited."""
 
@@ -37,6 +40,7 @@ class _Followed:
     subscribed: bool = False
     answer: "asyncio.Future[BrokerError | None] | None" = None  # while somebody waits for the broker's
     recordings: list[list[Publication]] = field(default_factory=list)  # of those who read history now
+    erased: set[Position] = field(default_factory=set)  # while there are recordings
 
 
 class Following:
@@ -109,6 +113,21 @@ class Following:
             if len(recording) < MAX_RECORDED:
                 recording.append(publication)
 
+    def passed(self, name: str, position: Position) -> None:
+        """Note that the room stands there, with nothing to deliver."""
+        room = self._rooms.get(name)
+        if room is not None:
+            room.position = position
+
+    def erased(self, name: str, position: Position) -> None:
+        """Keep the publication at that position no longer for those who read history now."""
+        room = self._rooms.get(name)
+        if room is None or not room.recordings:
+            return
+        room.erased.add(position)  # a page that is on its way may have it
+        for recording in room.recordings:
+            recording[:] = [one for one in recording if one.position != position]
+
     def interrupted(self, name: str, position: Position) -> bool:
         """Note that the room goes on after `position`; False if it stood there anyway."""
         room = self._rooms.get(name)
@@ -138,18 +157,27 @@ class Following:
         try:
             page = await self._broker.history(name, history, since=since, limit=limit, reverse=False)
             await self._reach(room, since)
+            erased = room.erased.copy()
         finally:
             self.stop_recording(name, recording)
         here = room.position
         if here.epoch != since.epoch:
             raise HistoryGone(f"The room {name} began anew")
-        found = [one for one in page.publications if one.position is not None and one.position <= here]
+        found = [
+            one
+            for one in page.publications
+            if one.position is not None and one.position <= here and one.position not in erased
+        ]
+        last = page.position.offset
+        if len(page.publications) >= limit and (newest := page.publications[-1].position) is not None:
+            last = newest.offset
+        last = min(last, here.offset)
         # The page may end before what was delivered while it was on its way.
-        last = since.offset + len(found)
         tail = [one for one in recording if one.position is not None and one.position.offset > last]
         if tail and tail[0].position == Position(here.epoch, last + 1):
             found += tail
-        return Missed(found, since.offset + len(found) == here.offset)
+            last = tail[-1].position.offset if tail[-1].position is not None else last
+        return Missed(found, Position(here.epoch, last), last == here.offset)
 
     def record(self, name: str) -> list[Publication]:
         """A list to which the publications of a room that is followed are added, 4,096 at most.
@@ -165,6 +193,8 @@ class Following:
         room = self._rooms.get(name)
         if room is not None:  # by identity: lists that are equal are others' all the same
             room.recordings = [one for one in room.recordings if one is not recording]
+            if not room.recordings:
+                room.erased.clear()
 
     async def _reach(self, room: _Followed, since: Position) -> None:
         """Wait until what the client has seen, perhaps on a node that is ahead, was delivered here, too."""

@@ -12,6 +12,7 @@ from hubbub.core.protection import Protection
 from hubbub.hub.clock import Clock
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.connections import EVERYONE, Connections
+from hubbub.hub.erasing import Erasing
 from hubbub.hub.following import Following
 from hubbub.hub.loop_lag import LoopLag
 from hubbub.hub.memberships import Memberships
@@ -76,6 +77,7 @@ class Life:
             left=observers.left,
             moved=observers.moved,
         )
+        self.erasing = Erasing(broker, self.cluster.own, members)
 
     def parts(self, publish: Publish) -> Parts:
         """What companions and gateways work with."""

@@ -99,6 +99,12 @@ class Listener:
         else:
             self._wake()
 
+    def erased(self, position: Position) -> None:
+        """Do not hand out the publication at that position, if it waits."""
+        for publication in [one for one in self._waiting if one.position == position]:
+            self._waiting.remove(publication)
+            self._size -= publication.size + PUBLICATION_BYTES
+
     def end(self, cause: Exception) -> None:
         """Hear nothing more; who iterates gets what has come, and then the cause."""
         here = self._live.get(self.room, [])
@@ -133,7 +139,7 @@ class Listener:
         if missed.complete:
             self._go_live()
         else:
-            self._behind = (missed.publications[-1].position if missed.publications else None) or since
+            self._behind = missed.position
 
     async def _wait(self) -> None:
         if self._waiter is not None:
@@ -189,6 +195,12 @@ class Listeners:
         """Pass a publication on. Part of the hot path where somebody listens."""
         for listener in list(self.live.get(publication.room, ())):
             listener.hear(publication)
+
+    def erased(self, room: str, position: Position) -> None:
+        """A publication of the room was erased."""
+        for listener in self._all:
+            if listener.room == room:
+                listener.erased(position)
 
     def interrupted(self, room: str) -> None:
         """The room lost publications."""

@@ -108,6 +108,11 @@ class MeasuredBroker:
         with self._errors_counted():
             return await self.measured.history(room, history, since=since, limit=limit, reverse=reverse)
 
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """Take one publication out of the room's history."""
+        with self._errors_counted():
+            return await self.measured.erase(room, history, position)
+
     async def remove_history(self, room: str) -> None:
         """Forget the room's publications."""
         with self._errors_counted():

@@ -217,6 +217,19 @@ class Memberships:
         if not self._fanout.publication(publication):
             self._signals.heard(publication)
 
+    def passed(self, name: str, position: Position) -> None:
+        """The room stands there; what led to it was erased."""
+        self._following.passed(name, position)
+
+    def erased(self, name: str, position: Position) -> None:
+        """A publication was erased: keep it no longer for anybody."""
+        self._following.erased(name, position)
+        self.listeners.erased(name, position)
+        self._fanout.flush_room(name)
+        room = self._rooms.get(name)
+        for format in {kind[0] for kind in room.groups} if room else ():
+            format.forget(position)
+
     def interrupted(self, name: str, position: Position) -> None:
         """Publications were lost: the members are told, or closed so that they come back and ask."""
         if not self._following.interrupted(name, position) or self._signals.interrupted(name):
@@ -267,7 +280,7 @@ class Memberships:
             found += missed.publications
             if missed.complete:
                 return found
-            since = (found[-1].position if found else None) or since
+            since = missed.position
 
     async def _catch_up(
         self, name: str, member: Connection, since: Position | None
@@ -294,8 +307,7 @@ class Memberships:
                 told = True
             for item in items:
                 await member.pass_on(item)
-            if missed.publications:
-                since = missed.publications[-1].position or since
+            since = missed.position
 
     def _announce(
         self, name: str, member: Connection, recovered: bool | None, since: Position | None

@@ -122,6 +122,33 @@ class Publishing:
             raise ConfigurationError("The room keeps no history" if history is None else "since or reverse")
         return await self._broker.history(room, history, since=since, limit=limit, reverse=reverse)
 
+    async def erase(self, room: str, offset: int, *, epoch: str | None = None) -> bool:
+        """Take one publication out of what the room remembers, for good: no history and no resume has it.
+
+        Its offset is not given again, and whoever resumes across it is complete without it. Members that were
+        sent it are not told: publish a message of your own for that.
+
+        Args:
+            room: its name.
+            offset: of the publication.
+            epoch: of the publication; None for the room's present one.
+
+        Returns whether it was there; False if it is forgotten already, or was erased before.
+
+        Raises:
+            ConfigurationError: if the room keeps no history.
+            InvalidRoomName: if the name breaks the rule.
+            HubNotRunning: outside the lifespan.
+            BrokerError: if the broker did not do it, or if that is not known. Asking again is safe.
+        """
+        self.limits.check_room_name(room)
+        history = self._patterns.options(room).history
+        if self._life is None:
+            raise HubNotRunning
+        if history is None:
+            raise ConfigurationError("The room keeps no history")
+        return await self._life.erasing.erase(room, history, epoch, offset)
+
     async def remove_history(self, room: str) -> None:
         """Forget what the room remembers; its offsets go on. Raises `BrokerError`."""
         self.limits.check_room_name(room)

@@ -27,6 +27,10 @@ How rooms are mapped, and why:
   that the stream holds little more. Publications of a room nobody publishes to any more stay in the stream,
   unread, until they are 30 days old or the stream is full (`NatsOptions.history_bytes`, oldest discarded
   first).
+- **Erasing**: a message cannot be changed, and has several publications. So a record at the end of the room's
+  restates them, with nothing in the place of the erased one, and the message that had them is deleted, which
+  the server writes over (`hubbub.brokers.nats.erasing`). Offsets say where they belong
+  (`hubbub.brokers.nats.runs`). To a node that does not know such records it is a marker.
 - **A server that was set back** to older data, from a backup or by a crash of its machine, is noticed by
   each node when it connects, before it publishes: the stream is shorter than what the node has seen, or has
   another record in the place of the newest that it saw (`hubbub.brokers.nats.seen`). Rooms that lost

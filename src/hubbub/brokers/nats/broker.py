@@ -13,6 +13,7 @@ from hubbub.brokers.envelope import encode
 from hubbub.brokers.followed import FollowedRooms
 from hubbub.brokers.nats.claims import claim
 from hubbub.brokers.nats.comparing import INTERVAL, Comparing
+from hubbub.brokers.nats.erasing import erase
 from hubbub.brokers.nats.history import read_history
 from hubbub.brokers.nats.link import Link
 from hubbub.brokers.nats.options import NatsOptions
@@ -169,6 +170,16 @@ class NatsBroker:
             BrokerError: if it cannot be read.
         """
         return await read_history(self._connected().store, room, history, since, limit, reverse)
+
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """Take one publication out of the room's history.
+
+        Raises:
+            BrokerError: if it was not done, or if that is unknown. Asking again is safe.
+        """
+        session = self._connected()
+        async with session.writer.pause(room):
+            return await erase(session.store, room, position)
 
     async def remove_history(self, room: str) -> None:
         """Forget the room's publications. Offsets go on."""

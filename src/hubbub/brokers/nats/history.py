@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from hubbub.brokers.base import HistoryPage
 from hubbub.brokers.nats.records import Record
+from hubbub.brokers.nats.runs import Run, read_run
 from hubbub.brokers.nats.store import RoomStore, Tail, TailMoved
 from hubbub.core.errors import BrokerError, HistoryGone
 from hubbub.core.history import History
@@ -43,12 +43,10 @@ async def read_history(
     raise BrokerError("the history changes too fast to be read")
 
 
-async def _read(
-    store: RoomStore, room: str, last: tuple[Tail, Record], since: Position | None
-) -> list[Publication]:
+async def _read(store: RoomStore, room: str, last: tuple[Tail, Record], since: Position | None) -> Run:
     """What the stream holds, at least what followed `since`."""
     tail, record = last
-    if not record.envelopes or since == tail.position:
+    if record.is_marker or since == tail.position:
         return []
     if (
         since is not None
@@ -56,32 +54,32 @@ async def _read(
         and since.offset >= record.top - len(record.envelopes)
     ):
         return list(record.publications(room))
-    return await store.read(room, tail, 1 if since is None else store.place_after(room, since))
+    return await read_run(store, room, tail, since)
 
 
-def bounded(
-    publications: Sequence[Publication], history: History, position: Position, now: float
-) -> list[Publication]:
+def bounded(run: Run, history: History, position: Position, now: float) -> Run:
     """Those of the newest publications that the options keep.
 
     Args:
-        publications: consecutive, up to the newest.
+        run: consecutive, up to the newest.
         history: the bounds.
         position: of the newest that there has been.
         now: seconds since the Unix epoch.
     """
-    kept: list[Publication] = []
+    kept: list[Publication | None] = []
     room = history.bytes
-    for publication in reversed(publications):
-        room -= payload_bytes(publication.payload)
-        assert publication.position is not None
-        if kept and (room < 0 or publication.position.offset <= position.offset - history.size):
+    for publication in reversed(run):
+        room -= 0 if publication is None else payload_bytes(publication.payload)
+        if kept and (room < 0 or len(kept) >= history.size):
             break
         kept.append(publication)
-    while kept and kept[-1].time < now - history.ttl:
-        kept.pop()
     kept.reverse()
-    return kept
+    expired = 0
+    for place, publication in enumerate(kept, 1):
+        if publication is not None and publication.time >= now - history.ttl:
+            break
+        expired = place if publication is not None else expired
+    return kept[expired:]
 
 
 def _page(
@@ -89,10 +87,15 @@ def _page(
     limit: int | None,
     reverse: bool,
     position: Position,
-    kept: Sequence[Publication],
+    kept: Run,
 ) -> HistoryPage:
     if since is None:
-        return HistoryPage((kept[::-1] if reverse else kept)[:limit], position)
+        return HistoryPage(_publications(kept[::-1] if reverse else kept)[:limit], position)
     if since.epoch != position.epoch or not position.offset - len(kept) <= since.offset <= position.offset:
         raise HistoryGone(f"The history no longer holds all that followed {since}")
-    return HistoryPage(kept[len(kept) - (position.offset - since.offset) :][:limit], position)
+    rest = kept[len(kept) - (position.offset - since.offset) :]
+    return HistoryPage(_publications(rest)[:limit], position)
+
+
+def _publications(run: Run) -> list[Publication]:
+    return [one for one in run if one is not None]

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,6 +46,14 @@ class Waiting:
     answer: "asyncio.Future[Publication]" = field(repr=False)
 
 
+@dataclass(slots=True)
+class _Pause:
+    """Who writes to a room besides its writer, and takes turns with it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
 class Bound:
     """How much may wait to be accepted by the server."""
 
@@ -80,6 +90,7 @@ class Writer:
         self._trimmer = Trimmer(store)
         self._rooms: dict[str, deque[Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pauses: dict[str, _Pause] = {}
         self._sure_from = asyncio.get_running_loop().time() + IDEMPOTENCY_WINDOW
 
     async def publish(self, waiting: Waiting) -> Publication:
@@ -98,6 +109,19 @@ class Writer:
         queue.append(waiting)
         return await waiting.answer
 
+    @asynccontextmanager
+    async def pause(self, room: str) -> AsyncIterator[None]:
+        """Who is inside of the block writes to the room alone on this node; the others wait."""
+        pause = self._pauses.setdefault(room, _Pause())
+        pause.users += 1
+        try:
+            async with pause.lock:
+                yield
+        finally:
+            pause.users -= 1
+            if not pause.users:
+                del self._pauses[room]
+
     async def close(self) -> None:
         """Fail all that waits."""
         tasks = [*self._tasks]
@@ -112,7 +136,10 @@ class Writer:
         try:
             while queue:
                 group = _take(queue)
-                if group:
+                if group and room in self._pauses:
+                    async with self.pause(room):
+                        await self._write(room, group)
+                elif group:
                     await self._write(room, group)
         except asyncio.CancelledError:
             _fail([*group, *queue], BrokerError("the broker stops"))

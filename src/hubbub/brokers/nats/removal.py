@@ -16,7 +16,7 @@ async def remove_history(store: RoomStore, room: str) -> None:
     """
     for _ in range(TRIES):
         last = await store.last(room)
-        if last is None or not last[1].envelopes:
+        if last is None or last[1].is_marker:
             return
         try:
             marker = await store.mark(room, last[0].position, last[0])

@@ -10,12 +10,11 @@ from typing import Final
 import msgspec
 
 from hubbub.brokers.nats.link import Link
-from hubbub.brokers.nats.records import Record, decode_record, encode_record
+from hubbub.brokers.nats.records import Record, decode_record, encode_record, encode_restatement
 from hubbub.brokers.nats.seen import Seen, Sight
-from hubbub.brokers.nats.streams import WRONG_LAST_SEQUENCE, Ack, decode_answer, get_message
+from hubbub.brokers.nats.streams import WRONG_LAST_SEQUENCE, Ack, Deleted, decode_answer, get_message
 from hubbub.brokers.nats.subjects import Subjects
 from hubbub.core.errors import BrokerError
-from hubbub.core.messages import Publication
 from hubbub.core.positions import Position
 
 MAX_TAILS: Final = 100_000
@@ -120,9 +119,10 @@ class RoomStore:
         if len(self._tails) > MAX_TAILS:
             self._tails.popitem(last=False)
         if known is not None:
-            self._mark(room, [known])
+            self.note(room, [known])
 
-    def _mark(self, room: str, records: Iterable[Tail]) -> None:
+    def note(self, room: str, records: Iterable[Tail]) -> None:
+        """Remember where some of the room's records are, oldest first, for `place_after`."""
         self._marks.setdefault(room, deque(maxlen=MARKS)).extend(records)
         self._marks.move_to_end(room)
         if len(self._marks) > MAX_MARKED:
@@ -179,7 +179,19 @@ class RoomStore:
         if tail.position < seen.position or not self._seen.doubts(room):
             return tail.position < seen.position
         found = await self._get({"seq": seen.seq})
-        return found is None or not seen.is_of(found[1])
+        if found is None:
+            return not await self._replaced(room, seen.seq)
+        return not seen.is_of(found[1])
+
+    async def _replaced(self, room: str, seq: int) -> bool:
+        """Whether a record is missing because something of it was erased."""
+        start, more = seq + 1, True
+        while more:
+            records, more = await self.records(room, start)
+            if any(seq in record.replaced for _, record in records):
+                return True
+            start = records[-1][0] + 1 if records else start
+        return False
 
     async def tail(self, room: str) -> Tail:
         """Where the room stands. One never written to gets a marker, so that all nodes know its epoch."""
@@ -274,34 +286,34 @@ class RoomStore:
         found = await self._get({"seq": seq})
         return None if found is None else decode_record(found[1])
 
-    async def read(self, room: str, tail: Tail, start: int = 1) -> list[Publication]:
-        """What is kept of a room up to that record, oldest first, with consecutive offsets.
+    async def records(self, room: str, start: int) -> tuple[list[tuple[int, Record]], bool]:
+        """Records of a room from that place of the stream on, with theirs, and whether there are more."""
+        query = {"seq": start, "next_by_subj": self.subjects.stored(room), "batch": BATCH}
+        replies = await self._link.request_many(self._direct, msgspec.json.encode(query))
+        if replies[-1].status not in ("204", "404"):
+            raise BrokerError(f"JetStream refused to read: {replies[-1].status}")
+        found = [(int(one.headers["Nats-Sequence"]), decode_record(one.data)) for one in replies[:-1]]
+        return found, bool(found) and int(replies[-1].headers.get("Nats-Num-Pending", 0)) > 0
 
-        Args:
-            room: the room's name.
-            tail: its last record.
-            start: leave out what is before this place of the stream.
+    async def restate(
+        self, room: str, after: Tail, last: int, run: Sequence[bytes], replaced: Sequence[int]
+    ) -> None:
+        """Write earlier publications again; see `encode_restatement`.
 
         Raises:
-            TailMoved: if it is not the last record any more, and was removed.
+            TailMoved: if the room's last record is another one than `after`.
         """
-        subject = self.subjects.stored(room)
-        found: list[Publication] = []
-        places: list[Tail] = []
-        while start <= tail.seq:
-            query = {"seq": start, "next_by_subj": subject, "batch": BATCH}
-            records = await self._records(query)
-            if not records:
-                break
-            for seq, record in records:
-                start = seq + 1
-                if seq <= tail.seq:
-                    _extend(found, record, room)
-                    places.append(Tail(record.position, seq))
-        if not found or found[-1].position != tail.position:
-            raise TailMoved("the room's history was removed meanwhile")
-        self._mark(room, places[-MARKS:])
-        return found
+        data = encode_restatement(after.position, last, run, replaced)
+        ack = await self.append(room, data, after)
+        self.saw(room, after.position, ack.seq, data)
+
+    async def delete(self, seq: int) -> None:
+        """Delete the record at that place of the stream, and have the server write over it."""
+        query = msgspec.json.encode({"seq": seq})
+        reply = await self._link.request(f"$JS.API.STREAM.MSG.DELETE.{self.stream}", query)
+        answer = decode_answer(reply.data, Deleted)
+        if answer.error is not None and await self._get({"seq": seq}) is not None:
+            raise BrokerError(f"JetStream did not delete what was erased: {answer.error.description}")
 
     async def changed(self, rooms: Sequence[str], since: int) -> tuple[int, list[tuple[str, Position]]]:
         """Where those of the rooms stand that were written to after that place of the stream.
@@ -346,23 +358,6 @@ class RoomStore:
 
     async def _get(self, query: Mapping[str, object]) -> tuple[int, bytes] | None:
         return await get_message(self._link, self.stream, query, self._replicas)
-
-    async def _records(self, query: Mapping[str, object]) -> list[tuple[int, Record]]:
-        replies = await self._link.request_many(self._direct, msgspec.json.encode(query))
-        if replies[-1].status not in ("204", "404"):
-            raise BrokerError(f"JetStream refused to read: {replies[-1].status}")
-        return [(int(one.headers["Nats-Sequence"]), decode_record(one.data)) for one in replies[:-1]]
-
-
-def _extend(found: list[Publication], record: Record, room: str) -> None:
-    """Add a record's publications; a marker, a gap or another epoch ends what was before."""
-    if not record.envelopes:
-        found.clear()
-        return
-    first = Position(record.epoch, record.top - len(record.envelopes))
-    if found and found[-1].position != first:
-        found.clear()
-    found.extend(record.publications(room))
 
 
 def new_epoch() -> str:

@@ -97,6 +97,12 @@ class Ack(msgspec.Struct, frozen=True):
     error: ApiError | None = None
 
 
+class Deleted(msgspec.Struct, frozen=True):
+    """What JetStream answers when a message is to be deleted."""
+
+    error: ApiError | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Streams:
     """The names of the streams."""

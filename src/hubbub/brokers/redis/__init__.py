@@ -11,6 +11,8 @@ name                type    what
 ``P:{R}:log``       stream  the publications, each with the id ``offset-0`` and the fields ``e`` (envelope),
                             ``t`` (time in seconds), ``s`` (sum up to here), ``n`` (bytes of payload);
                             kept for the history's ttl after the last publish
+``P:{R}:erased``    zset    what was erased of the log, ``epoch:offset`` at the score of the offset; kept for
+                            the history's ttl after the last erasure
 ``P:{R}:once:K``    string  ``offset:epoch:time`` of what was published with the idempotency key K; 300 s
 ``P:{K}:claim``     string  an open claim of K; kept for the claim's time
 ``P:D:{R}``         channel ``offset:epoch:`` and the envelope; ``::`` and the envelope in a room without

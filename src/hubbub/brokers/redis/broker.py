@@ -190,6 +190,15 @@ class RedisBroker:
             return read_page(room, reply, before)
         return read_since(room, reply, since, before, limit)
 
+    async def erase(self, room: str, history: History, position: Position) -> bool:
+        """Take one publication out of the room's history.
+
+        Raises:
+            BrokerError: if the server does not answer.
+        """
+        known = self._run().followed.position(room)
+        return await self._call(self._requests.erase(room, known, history, position)) == 1
+
     async def remove_history(self, room: str) -> None:
         """Forget the room's publications; epoch and newest offset stay.
 
@@ -197,7 +206,7 @@ class RedisBroker:
             BrokerError: if the server does not answer.
         """
         log = self._keys.log(room)
-        await self._ask(log, b"DEL", log)
+        await self._ask(log, b"DEL", log, self._keys.erased(room))
 
     async def claim(self, key: str, ttl: float) -> bool:
         """True for the first caller, on any node, within `ttl` seconds.

@@ -24,6 +24,10 @@ class Keys:
         """Where a room's publications are."""
         return f"{self.prefix}:{{{room}}}:log".encode()
 
+    def erased(self, room: str) -> bytes:
+        """Where it is remembered which publications were taken out of the log."""
+        return f"{self.prefix}:{{{room}}}:erased".encode()
+
     def once(self, room: str, idempotency_key: str) -> bytes:
         """Where it is remembered what was published with an idempotency key."""
         return f"{self.prefix}:{{{room}}}:once:{idempotency_key}".encode("utf-8", "surrogatepass")

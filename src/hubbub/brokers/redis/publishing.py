@@ -101,6 +101,7 @@ class Commands(ReconnectingLink):
             self._scripts.publish,
             self._scripts.publish_once,
             self._scripts.read,
+            self._scripts.erase,
         ):
             await link.ask(b"SCRIPT", b"LOAD", script.text)
 

@@ -33,13 +33,35 @@ def read_since(room: str, reply: Reply, since: Position, before: float, limit: i
     position = read_position(reply)
     kept = list(dropwhile(lambda one: one is not None and one.time < before, _entries(room, reply)))
     page = [one for one in kept if one is not None]
-    whole = len(page) == len(kept) and all(
-        one.position == Position(position.epoch, since.offset + place) for place, one in enumerate(page, 1)
-    )
-    missing = since.offset < position.offset and not page
-    if since.epoch != position.epoch or since.offset > position.offset or not whole or missing:
+    offsets = [one.position.offset for one in page if one.position is not None]
+    if limit is None or len(page) < limit:  # it goes up to the newest
+        offsets.append(position.offset + 1)
+    whole = len(page) == len(kept) and _follow(since.offset, offsets, _erased(position.epoch, reply))
+    if since.epoch != position.epoch or since.offset > position.offset or not whole:
         raise HistoryGone(f"The history no longer holds all that followed {since}")
     return HistoryPage(page[:limit], position)
+
+
+def _follow(last: int, offsets: list[int], erased: set[int]) -> bool:
+    """Whether nothing but what was erased lies between an offset and those after it."""
+    for offset in offsets:
+        if any(between not in erased for between in range(last + 1, offset)):
+            return False
+        last = offset
+    return True
+
+
+def _erased(epoch: str, reply: Reply) -> set[int]:
+    """The offsets of that epoch of which the server says that they were erased."""
+    match reply:
+        case [_, _, _, [*marks]]:
+            begin = epoch.encode() + b":"
+            return {
+                int(mark[len(begin) :])
+                for mark in marks
+                if isinstance(mark, bytes) and mark.startswith(begin)
+            }
+    return set()
 
 
 def read_page(room: str, reply: Reply, before: float) -> HistoryPage:
@@ -52,7 +74,7 @@ def _entries(room: str, reply: Reply) -> Iterator[Publication | None]:
     """The entries of the log as they came; None for one that cannot be read."""
     epoch = read_position(reply).epoch
     match reply:
-        case [_, _, [*entries]]:
+        case [_, _, [*entries], *_]:
             for entry in entries:
                 yield _publication(room, epoch, entry)
 

@@ -119,9 +119,22 @@ class Requests:
             b"%d" % reverse,
             repr(before).encode(),
         )
-        names = bulk(b"2", self._keys.meta(room), self._keys.log(room))
-        data = names + self._epoch + _place(known) + bulk(*arguments)
-        return self._request(room, self._scripts.read, 11, data)
+        data = self._with_erased(room) + self._epoch + _place(known) + bulk(*arguments)
+        return self._request(room, self._scripts.read, 12, data)
+
+    def erase(self, room: str, known: Position | None, history: History, position: Position) -> Request:
+        """Take a publication out of what a room keeps."""
+        arguments = (
+            position.epoch.encode("utf-8", "replace"),
+            b"%d" % max(0, position.offset),
+            b"%d" % history.size,
+            b"%d" % max(1, int(history.ttl * 1000)),
+        )
+        data = self._with_erased(room) + self._epoch + _place(known) + bulk(*arguments)
+        return self._request(room, self._scripts.erase, 11, data)
+
+    def _with_erased(self, room: str) -> bytes:
+        return bulk(b"3", self._keys.meta(room), self._keys.log(room), self._keys.erased(room))
 
     def _request(self, room: str, script: Script, parts: int, data: bytes) -> Request:
         return Request(self._keys.channel(room), script, script.by_name(parts), parts, data)

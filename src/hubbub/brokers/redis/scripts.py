@@ -93,13 +93,28 @@ redis.call('PUBLISH', ARGV[1], '::' .. ARGV[2])
 return '::' .. ARGV[3]
 """
 
+# A stream cannot have another entry in the place of one: what was erased is remembered beside it, in a sorted
+# set. The mark says the epoch, as the log may be begun anew. Marks live as long as the entry would have, and
+# there are no more than the options let the log have entries: what is older is cut off with them. A mark that
+# the server lost makes a resume fail, never a loss pass.
+_ERASE = """
+local size = tonumber(ARGV[6])
+if ARGV[4] ~= epoch or redis.call('XDEL', KEYS[2], ARGV[5] .. '-0') == 0 then return 0 end
+redis.call('ZADD', KEYS[3], ARGV[5], epoch .. ':' .. ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', top - size))
+redis.call('XTRIM', KEYS[2], 'MINID', string.format('%.0f', math.max(0, top - size + 1)))
+redis.call('PEXPIRE', KEYS[3], ARGV[7])
+return 1
+"""
+
 # Times rise with offsets, so the first that is young enough is found by halving.
 _READ = """
 local since, limit, reverse, before = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1', tonumber(ARGV[8])
 local function range(first) return redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', limit) end
 if ARGV[4] ~= '' then
   if ARGV[4] ~= epoch or since >= top then return {epoch, top, {}} end
-  return {epoch, top, range(string.format('%.0f', since + 1))}
+  local first = string.format('%.0f', since + 1)
+  return {epoch, top, range(first), redis.call('ZRANGEBYSCORE', KEYS[3], first, '+inf')}
 end
 if limit == 0 then return {epoch, top, {}} end
 if reverse then return {epoch, top, redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', limit)} end
@@ -148,14 +163,17 @@ class Scripts:
     `publish` (meta, log[, once]; the same three, channel, envelope, time, bytes, size, limit of bytes, ms
     that entries live, ms that the position lives) answers ``offset:epoch:time``.
     `publish_once` (once; channel, envelope, time) answers ``::time``.
-    `read` (meta, log; the same three, since epoch, since offset, limit, reverse, time) answers epoch, top and
-    entries.
+    `read` (meta, log, erased; the same three, since epoch, since offset, limit, reverse, time) answers epoch,
+    top, entries, and the marks of what was erased after `since`.
+    `erase` (meta, log, erased; the same three, epoch, offset, size of the history, ms that entries live)
+    answers how many were erased.
     """
 
     position: Script
     publish: Script
     publish_once: Script
     read: Script
+    erase: Script
 
     @classmethod
     def of(cls, cluster: bool) -> Self:
@@ -170,4 +188,5 @@ class Scripts:
             made(_EARLIER, _POSITION, _PUBLISH),
             made(_PUBLISH_ONCE),
             made(_POSITION, _KEEP_POSITION, _READ),
+            made(_POSITION, _KEEP_POSITION, _ERASE),
         )

@@ -26,6 +26,9 @@ class _Nobody:
     def publication(self, publication: Publication) -> None:
         """Nothing is done."""
 
+    def passed(self, room: str, position: Position) -> None:
+        """Nothing is subscribed to."""
+
     def interrupted(self, room: str, position: Position) -> None:
         """Nothing is done."""
 
