@@ -150,6 +150,38 @@ async def test_history_is_read_forwards_backwards_and_after_a_position(backend: 
     assert read(limit=-1) == []
 
 
+async def test_one_publication_is_erased_and_the_others_are_found_as_before(
+    api_server: Server, backend: cent.Client
+) -> None:
+    chat = room("chat")
+    made = [backend.publish(cent.PublishRequest(channel=chat, data=number)) for number in range(5)]
+
+    async def erase(**request: object) -> object:
+        async with api_server.http() as http:
+            answer = await http.post("/api/history_erase", json=request, headers={"X-API-Key": KEY})
+            return answer.json()
+
+    assert await erase(channel=chat, offset=2) == {"result": {"erased": True}}
+    assert await erase(channel=chat, offset=5, epoch=made[4].epoch) == {"result": {"erased": True}}
+    for offset, epoch in ((2, ""), (5, made[4].epoch), (1, "other"), (6, ""), (0, ""), (2**63 - 1, "")):
+        assert await erase(channel=chat, offset=offset, epoch=epoch) == {"result": {"erased": False}}
+    assert (await erase(channel=room("open"), offset=1))["error"]["code"] == 108
+    assert (await erase(channel="nowhere", offset=1))["error"]["code"] == 102
+
+    def read(**options: object) -> list[int]:
+        page = backend.history(cent.HistoryRequest(channel=chat, **options))  # type: ignore[arg-type]
+        assert page.offset == 5
+        return [one.offset for one in page.publications]
+
+    since = cent.StreamPosition(offset=1, epoch=made[0].epoch)
+    assert read(limit=2) == [1, 3]
+    assert read(limit=-1, since=since) == [3, 4]
+    assert read(limit=2, reverse=True) == [4, 3]
+    top = cent.StreamPosition(offset=4, epoch=made[0].epoch)
+    assert read(limit=2, since=top, reverse=True) == [3, 1]
+    assert read(limit=2, since=top) == []
+
+
 async def test_a_channel_without_history_or_presence_says_so(backend: cent.Client) -> None:
     opened = room("open")
     assert code(backend.history, cent.HistoryRequest(channel=opened)) == 108

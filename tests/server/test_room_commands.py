@@ -109,6 +109,18 @@ def test_a_repeated_publish_with_one_key_is_one(server: ServerProcess) -> None:
     assert hubbub(server, "history", "news:once").output == '1\t"x"\n'
 
 
+def test_one_publication_is_taken_out_of_the_history(server: ServerProcess) -> None:
+    for text in ("one", "two", "three", "four"):
+        hubbub(server, "pub", "news:erased", text)
+    answer = hubbub(server, "history", "news:erased", "--erase", "2", "--erase", "4")
+    assert answer.output == "news:erased: offset 2 erased\nnews:erased: offset 4 erased\n"
+    assert hubbub(server, "history", "news:erased").output == '1\t"one"\n3\t"three"\n'
+    again = hubbub(server, "history", "news:erased", "--erase", "1", "--erase", "2", "--erase", "9")
+    assert again.exit_code == 1
+    assert again.output == "news:erased: offset 1 erased\nError: news:erased has nothing at offset 2, 9\n"
+    assert hubbub(server, "pub", "news:erased", "five").output == "news:erased: offset 5\n"
+
+
 def test_a_listener_prints_what_is_published_is_seen_and_ends_after_its_count(server: ServerProcess) -> None:
     with listening(server, "news:live", "--count", "2", "--user", "ada") as listener:
         (line,) = hubbub(server, "presence", "news:live").output.splitlines()
@@ -148,6 +160,7 @@ def test_a_server_whose_broker_is_away_is_said_to_be_so(tmp_path: Path) -> None:
         (["pub", "nowhere", "x"], "unknown channel (102)"),
         (["history", "nowhere"], "unknown channel (102)"),
         (["history", "silent:a"], "not available (108)"),
+        (["history", "silent:a", "--erase", "1"], "not available (108)"),
         (["presence", "silent:a"], "not available (108)"),
         (["sub", "nowhere"], "unknown channel (102)"),
         (["sub", "a b"], "Invalid room name"),

@@ -10,8 +10,21 @@ from hubbub.core.positions import Position
 from hubbub.core.presence import Present
 from hubbub.gateway.api.publishing import Known
 from hubbub.gateway.api.refusals import need, refuse
-from hubbub.gateway.api.requests import ChannelRequest, ChannelsRequest, HistoryRequest, InfoRequest
-from hubbub.gateway.api.results import ChannelInfo, ChannelsResult, Done, InfoResult, NodeInfo
+from hubbub.gateway.api.requests import (
+    ChannelRequest,
+    ChannelsRequest,
+    HistoryEraseRequest,
+    HistoryRequest,
+    InfoRequest,
+)
+from hubbub.gateway.api.results import (
+    ChannelInfo,
+    ChannelsResult,
+    Done,
+    HistoryEraseResult,
+    InfoResult,
+    NodeInfo,
+)
 from hubbub.gateway.everywhere import Everywhere
 from hubbub.gateway.reading import read_history
 from hubbub.gateway.service import member_info
@@ -20,7 +33,7 @@ from hubbub.hub import Hub
 
 
 class Channels:
-    """``presence``, ``presence_stats``, ``history``, ``history_remove``, ``channels`` and ``info``.
+    """``presence``, ``presence_stats``, the methods about histories, ``channels`` and ``info``.
 
     Args:
         hub: of whose rooms.
@@ -59,6 +72,12 @@ class Channels:
         page = await read_history(self._hub, room, since, limit, reverse=request.reverse)
         publications = [JSON_CODEC.channel_publication(one) for one in page.publications]
         return HistoryResult(publications, page.position.epoch, page.position.offset)
+
+    async def history_erase(self, request: HistoryEraseRequest) -> HistoryEraseResult:
+        """Take one publication out of the history; 108 where there is none."""
+        self._history_options(request.channel)
+        erased = await self._hub.erase(request.channel, request.offset, epoch=request.epoch or None)
+        return HistoryEraseResult(erased)
 
     async def history_remove(self, request: ChannelRequest) -> Done:
         """Forget the history; 108 where there is none."""

@@ -80,6 +80,7 @@ class Methods:
             "presence": _method(requests.ChannelRequest, channels.presence),
             "presence_stats": _method(requests.ChannelRequest, channels.presence_stats),
             "history": _method(requests.HistoryRequest, channels.history),
+            "history_erase": _method(requests.HistoryEraseRequest, channels.history_erase),
             "history_remove": _method(requests.ChannelRequest, channels.history_remove),
             "channels": _method(requests.ChannelsRequest, channels.channels),
             "info": _method(requests.InfoRequest, channels.info),

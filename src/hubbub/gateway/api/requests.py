@@ -62,6 +62,13 @@ class HistoryRequest(ChannelRequest, frozen=True):
     reverse: bool = False
 
 
+class HistoryEraseRequest(ChannelRequest, frozen=True):
+    """Take one publication out of a channel's history; without `epoch` in its present one."""
+
+    offset: int = 0
+    epoch: str = ""
+
+
 class ChannelsRequest(Request, frozen=True):
     """Ask which channels have subscribers."""
 

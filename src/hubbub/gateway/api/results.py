@@ -22,6 +22,12 @@ class PublishResult(Result, frozen=True):
     epoch: str = ""
 
 
+class HistoryEraseResult(Result, frozen=True):
+    """Whether the publication was there."""
+
+    erased: bool
+
+
 class ApiError(msgspec.Struct, frozen=True, gc=False):
     """Why it did not happen; codes as in `ErrorCode`."""
 
