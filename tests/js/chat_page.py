@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
+from playwright.async_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
 
 REMEMBER = "localStorage.getItem('hubbub.name') ?? localStorage.setItem('hubbub.name', {});"
 """Runs before any script of the page."""
@@ -26,9 +26,15 @@ class ChatPage:
         """Errors of the page's scripts, and what its content security policy has stopped."""
         self.sockets: list[str] = []
         """The WebSockets that the page has opened."""
+        self.frames: list[str] = []
+        """What has come over them."""
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("websocket", lambda socket: self.sockets.append(socket.url))
+        page.on("websocket", self._opened)
         page.on("console", lambda message: self._heard(message.text))
+
+    def _opened(self, socket: WebSocket) -> None:
+        self.sockets.append(socket.url)
+        socket.on("framereceived", lambda frame: self.frames.append(str(frame)))
 
     def _heard(self, text: str) -> None:
         if "Content Security Policy" in text:

@@ -1,5 +1,6 @@
 """`hubbub serve` in a process of its own, which a test may kill and start again on the same port."""
 
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,7 +26,10 @@ class HubbubServer:
         self._command = [*COMMAND, "--port", str(self.port), "--drain", str(drain)]
         if talkative:
             self._command.append("--no-protection")
-        self._environment = environment_of({"HUBBUB_BROKER": f"sqlite:///{folder}/hub.db"} if keeps else None)
+        given = {"HUBBUB_API_KEY": secrets.token_urlsafe(32)}
+        if keeps:
+            given["HUBBUB_BROKER"] = f"sqlite:///{folder}/hub.db"
+        self._environment = environment_of(given)
         self._folder = folder
         self._process: ServerProcess | None = None
 
@@ -55,6 +59,18 @@ class HubbubServer:
         """Ends it as a deploy does."""
         if self._process:
             self._process.stop(signal.SIGTERM)
+
+    def ask(self, *arguments: str) -> str:
+        """What another command, which talks to it, prints."""
+        command = [*COMMAND[:-1], *arguments, "--url", self.origin]
+        return subprocess.run(
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ).stdout
 
     def kill(self) -> None:
         """Ends it as a crash would: no goodbye to anybody."""

@@ -1,5 +1,6 @@
 """What people do in the chat, on the real server in real Chromium: each feature, with two of them."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -101,7 +102,37 @@ async def test_ones_own_message_can_be_deleted_by_keys_alone(ada: ChatPage, bob:
     await expect(remove).to_be_hidden()
     await bob.page.reload()
     await bob.connected()
-    await expect(bob.messages).to_have_text(["keep this", "This message was deleted"])
+    await expect(bob.messages).to_have_text(["keep this"])
+
+
+async def test_who_comes_later_cannot_get_what_was_deleted_or_edited(
+    browser: Browser, hubbub: HubbubServer, ada: ChatPage, bob: ChatPage
+) -> None:
+    await meet("regrets", ada, bob)
+    for text in ("first", "too private", "too hasty"):
+        await ada.say(text)
+    await expect(ada.messages).to_have_text(["first", "too private", "too hasty"])
+    await ada.page.keyboard.press("ArrowUp")
+    await ada.say("well considered")
+    await expect(ada.messages.last).to_have_text("well considered")
+    await ada.page.locator("#log .message").nth(1).get_by_role("button", name="Delete").press("Enter")
+    await ada.page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    await expect(bob.messages).to_have_text(["first", "This message was deleted", "well considered"])
+    async with chatting(browser, hubbub.origin, "eve", "regrets") as eve:
+        await expect(eve.messages).to_have_text(["first", "well considered"])
+        await expect(last(eve).locator(".edited")).to_be_visible()
+        await eve.say("hello")
+        await expect(eve.messages).to_have_text(["first", "well considered", "hello"])
+        assert any("well considered" in frame for frame in eve.frames), "no frames were seen"
+        assert not [frame for frame in eve.frames if "too " in frame]
+    assert any("too private" in frame for frame in bob.frames)
+    told = await asyncio.to_thread(hubbub.ask, "history", "chat:regrets")
+    assert [json.loads(line.split("\t")[1])["text"] for line in told.splitlines()] == [
+        "first",
+        "well considered",
+        "ada deleted a message",
+        "hello",
+    ]
 
 
 async def test_arrow_up_edits_the_last_message_and_escape_leaves_it(ada: ChatPage) -> None:

@@ -29,6 +29,11 @@ class Person:
         """The answer of one of the chat's methods, or the code of its refusal."""
         return await self.wire.ask("rpc", method=f"chat.{method}", data={"room": self.room, **data})
 
+    async def kept(self) -> list[tuple[Any, dict[str, str]]]:
+        """What the room's history has, as `heard` tells it."""
+        page = await self.wire.ask("history", channel=f"chat:{self.room}", limit=100)
+        return [(one["data"], one.get("tags", {})) for one in page.get("publications", ())]
+
     async def heard(self) -> tuple[Any, dict[str, str]]:
         """The next publication: what plain clients see of it, and its tags."""
         while True:
@@ -81,11 +86,33 @@ async def test_one_edits_and_deletes_ones_own_message_and_the_history_tells(serv
         served, "edits", key=key, name="ada l"
     ) as ada:  # the browser is who it is, not the name
         assert await ada.call("delete", id=id) == {}
-        page = await ada.wire.ask("history", channel="chat:edits", limit=10)
-        assert [(one["data"], one["tags"]) for one in page["publications"]] == [
-            ({"from": "ada", "text": "helo"}, {"id": id}),
-            ({"from": "ada", "text": "hello"}, {"edit": id}),
-            ({"from": "system", "text": "ada l deleted a message"}, {"delete": id}),
+        notice = ({"from": "system", "text": "ada l deleted a message"}, {"delete": id})
+        assert await ada.kept() == [notice]
+        assert await ada.call("delete", id=id) == {}
+        assert await ada.kept() == [notice]
+        assert await ada.call("edit", id=id, text="too late") == PERMISSION_DENIED
+        assert await ada.kept() == [notice]
+
+
+async def test_what_was_edited_or_deleted_leaves_the_history_and_nothing_else_does(
+    served: ServerProcess,
+) -> None:
+    async with person(served, "regrets") as ada, person(served, "regrets", "bob") as bob:
+        for one, suffix, text in (
+            (ada, "message1", "helo"),
+            (bob, "message1", "helo"),
+            (ada, "message2", "x"),
+        ):
+            await one.call("say", id=suffix, text=text)
+        first, second = (f"{ada.author}.{suffix}" for suffix in ("message1", "message2"))
+        for text in ("hell", "hello"):
+            assert await ada.call("edit", id=first, text=text) == {}
+        assert await bob.call("delete", id=second) == PERMISSION_DENIED
+        assert await ada.call("delete", id=second) == {}
+        assert await bob.kept() == [
+            ({"from": "bob", "text": "helo"}, {"id": f"{bob.author}.message1"}),
+            ({"from": "ada", "text": "hello"}, {"edit": first}),
+            ({"from": "system", "text": "ada deleted a message"}, {"delete": second}),
         ]
 
 

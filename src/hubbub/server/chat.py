@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import Body, Depends
 
-from hubbub import Allow, Connection, History, Hub, Refused
+from hubbub import Allow, Connection, History, Hub, Position, Refused
 from hubbub.centrifuge.errors import ClientError
 from hubbub.fastapi import current_client
 from hubbub.gateway import CommandFailed
@@ -101,16 +101,36 @@ def _add_methods(hub: Hub) -> None:
 
     @hub.rpc("chat.edit")
     async def edit(me: Client, room: Room, id: Annotated[MessageId, Body(embed=True)], text: Text) -> None:
-        """Give one's own message another text."""
+        """Give one's own message another text. The history has that in place of what it was before."""
         _check_own(hub, me, room, id)
-        await hub.broadcast_to_room(CHAT + room, {"from": name_in(me.info), "text": text}, tags={"edit": id})
+        if not await _places(hub, room, id):
+            raise Refused("It is not there any more")
+        edited = {"from": name_in(me.info), "text": text}
+        made = await hub.broadcast_to_room(CHAT + room, edited, tags={"edit": id})
+        await _erase(hub, room, id, made.position)
 
     @hub.rpc("chat.delete")
     async def delete(me: Client, room: Room, id: Annotated[MessageId, Body(embed=True)]) -> None:
-        """Take one's own message back: pages do not show it any more. The history forgets it in its time."""
+        """Take one's own message back: pages do not show it any more, and the history forgets its text."""
         _check_own(hub, me, room, id)
         notice = {"from": SYSTEM, "text": f"{name_in(me.info)} deleted a message"}
-        await hub.broadcast_to_room(CHAT + room, notice, tags={"delete": id})
+        key = f"delete {id}"  # the page asks again if it hears no answer
+        made = await hub.broadcast_to_room(CHAT + room, notice, tags={"delete": id}, idempotency_key=key)
+        await _erase(hub, room, id, made.position)
+
+
+async def _places(hub: Hub, room: str, id: str) -> list[Position]:
+    """Where the history has a text of a message: as it was said, or edited."""
+    page = await hub.history(CHAT + room)
+    told = [one for one in page.publications if id in ((one.tags or {}).get(tag) for tag in ("id", "edit"))]
+    return [one.position for one in told if one.position is not None]
+
+
+async def _erase(hub: Hub, room: str, id: str, newest: Position | None) -> None:
+    """Take a message's texts out of the history but for the newest, if that is one."""
+    for position in await _places(hub, room, id):
+        if position != newest:
+            await hub.erase(CHAT + room, position.offset, epoch=position.epoch)
 
 
 def _check_inside(hub: Hub, me: Connection, room: str) -> None:

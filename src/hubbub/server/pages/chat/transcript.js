@@ -49,9 +49,11 @@ export class Transcript {
    *  @returns {{ message: Message | undefined, isNew: boolean }} the message that is new or has changed, if any */
   add(publication) {
     const { edit, delete: deleted } = publication.tags ?? {};
-    if (edit || deleted) return { message: this.#change(edit ?? deleted, publication), isNew: false };
+    const changed = (edit || deleted) && this.#change(edit ?? deleted, publication);
+    if (deleted || changed) return { message: changed, isNew: false };
     const message = this.#read(publication);
-    if (message.id && this.#find(message.id)) return { message: undefined, isNew: false }; // said twice
+    const isKnown = message.id && (message.isDeleted || this.#find(message.id)); // said twice, or a late edit
+    if (isKnown) return { message: undefined, isNew: false };
     this.messages.push(message);
     if (this.messages.length > MOST) {
       this.messages.shift();
@@ -69,7 +71,9 @@ export class Transcript {
     for (const publication of publications) { // a newer edit comes first, and counts
       const { edit, delete: deleted } = publication.tags ?? {};
       if (edit || deleted) this.#note(edit ?? deleted, publication);
-      else older.unshift(this.#read(publication));
+      const message = this.#read(publication);
+      const isShown = message.id && (this.#find(message.id) || older.some(({ id }) => id === message.id));
+      if (!deleted && !isShown && !(edit && message.isDeleted)) older.unshift(message);
     }
     this.messages.unshift(...older);
     this.hasOlder = hasOlder;
@@ -92,7 +96,7 @@ export class Transcript {
 
   /** @returns {Message} */
   #read({ data, tags, time, offset = 0 }) {
-    const id = tags?.id ?? "";
+    const id = tags?.id ?? tags?.edit ?? "";
     const [from, text] = [data?.from, data?.text].map((value) => String(value ?? ""));
     return { ...EMPTY, id, author: id.split(".")[0], from, text, time, offset, ...this.#changes.get(id) };
   }
