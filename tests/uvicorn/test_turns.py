@@ -18,7 +18,9 @@ from hubbub.uvicorn.turns import Admission, PerTurn
 class SmallProtocol(WebSocketProtocol):
     """With bounds that a test reaches."""
 
-    limits = SocketLimits(handshakes_per_turn=3, waiting_handshakes=5, messages_per_turn=10)
+    limits = SocketLimits(
+        handshakes_per_turn=3, waiting_handshakes=5, first_frames_per_turn=3, messages_per_turn=10
+    )
 
 
 class Crowd:
@@ -187,7 +189,7 @@ async def test_a_handshake_that_fails_keeps_nobody_back() -> None:
     loop.set_exception_handler(lambda _, context: failures.append(context))
     admission = Admission(loop, 2, 10)
     for number in range(5):
-        admission.wait(One(number))
+        admission.wait(One(number).begin)
     for _ in range(8):
         await asyncio.sleep(0)
     assert begun == [0, 1, 2, 3, 4]
@@ -200,6 +202,53 @@ async def test_a_turn_gives_so_many_and_the_next_one_again() -> None:
     assert [places.take() for _ in range(3)] == [True, True, False]
     await asyncio.sleep(0)
     assert [places.take() for _ in range(3)] == [True, True, False]
+
+
+async def test_a_turn_takes_so_many_first_frames_and_the_others_follow_in_their_order() -> None:
+    heard: list[tuple[str, str, int]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (event := await receive())["type"] == "websocket.receive":
+            heard.append((scope["path"], event["text"], clients.turn))
+
+    async with crowd(app, 8) as clients:
+        for number in range(8):
+            clients.ask(number)
+        await clients.pass_turns(6)
+        for number in range(8):
+            clients.receive(number, frame_of(0x81, b"first"))
+        clients.receive(7, frame_of(0x81, b"second"))
+        clients.protocol(6).connection_lost(None)
+        for _ in range(6):
+            await clients.pass_turns(1)
+        per_turn = [sum(turn == one for _, _, turn in heard) for one in range(clients.turn + 1)]
+        assert max(per_turn) <= 3, per_turn
+        assert [path for path, text, _ in heard if text == "first"] == [
+            f"/{one}" for one in (0, 1, 2, 3, 4, 5, 7)
+        ]
+        assert heard[-1][:2] == ("/7", "second"), "it is not read anew before the first"
+        clients.receive(0, frame_of(0x81, b"later"))
+        clients.receive(1, frame_of(0x88, b""))
+        await clients.pass_turns(2)
+        assert heard[-1][:2] == ("/0", "later")
+        assert clients.answer(1).endswith(b"\x88\x00"), "its close is answered"
+
+
+async def test_a_client_that_is_closed_while_its_first_frame_waits_ends_the_closing_handshake() -> None:
+    app = Begun()
+    async with crowd(app, 4) as clients:
+        for number in range(4):
+            clients.ask(number)
+        await clients.pass_turns(4)
+        for number in range(3):
+            clients.receive(number, frame_of(0x81, b"first"))
+        clients.receive(3, frame_of(0x88, b"\x03\xe8"))
+        clients.protocol(3).close(1000)
+        assert not clients.transports[3].is_closing()
+        await clients.pass_turns(2)
+        assert clients.transports[3].is_closing()
 
 
 @pytest.mark.parametrize("flooders", [1, 3])

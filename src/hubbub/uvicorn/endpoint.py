@@ -48,6 +48,10 @@ class SocketLimits:
     waiting_handshakes: int = 8_192
     """How many of them may wait; one more is refused with 503."""
 
+    first_frames_per_turn: int = 8
+    """Connections whose first frame is taken in one turn; the others wait for the next, in order. There a
+    client of a protocol says who it is and what it missed, which costs more than a message."""
+
     messages_per_turn: int = 64
     """Messages that all apps together take in one turn of the event loop out of what waits for them. Past
     that each may take one in a turn."""
@@ -106,6 +110,7 @@ class Endpoint:
         "config",
         "connections",
         "create_future",
+        "first_frames",
         "leaving",
         "limits",
         "logger",
@@ -140,6 +145,7 @@ class Endpoint:
         self.connections: set[Any] = server_state.connections
         self.tasks = server_state.tasks
         self.admission = Admission(self.loop, limits.handshakes_per_turn, limits.waiting_handshakes)
+        self.first_frames = Admission(self.loop, limits.first_frames_per_turn, limits.waiting_handshakes)
         self.messages = PerTurn(self.loop, limits.messages_per_turn)
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_lines = b""

@@ -24,6 +24,8 @@ except ImportError:
     from hubbub.core.frames import apply_mask as _unmask  # type: ignore[assignment]  # C takes more types
 
 _OPEN: Final = State.OPEN
+_HEARD: Final = frozenset((State.OPEN, State.CLOSING))
+"""States in which frames are taken."""
 
 
 class WebSocketProtocol(ApplicationSide):
@@ -92,7 +94,7 @@ class WebSocketProtocol(ApplicationSide):
         else:
             self._head = head
             self._transport.pause_reading()  # there is nothing to say before the answer
-            admission.wait(self)
+            admission.wait(self.begin)
 
     def begin(self) -> None:
         """It is the turn of the request that waited, if the client and the server still want it."""
@@ -100,6 +102,14 @@ class WebSocketProtocol(ApplicationSide):
         if head is not None and self._state is State.CONNECTING and not self._transport.is_closing():
             self._transport.resume_reading()
             self._take_request(head)
+
+    def begin_parsing(self) -> None:
+        """It is the turn of the first frame that waited."""
+        early, self._early = self._early, b""
+        if self._state in _HEARD and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._start_parsing()
+            self.data_received(early)
 
     def _take_request(self, head: bytes) -> None:
         client, server = set_up_socket(self._transport, self._endpoint.limits.stall_timeout)
@@ -125,9 +135,8 @@ class WebSocketProtocol(ApplicationSide):
 
     def _receive_early(self, data: bytes) -> None:
         """Take the first frame, or the request, or keep what comes before the app has accepted it."""
-        if self._state in (_OPEN, State.CLOSING):
-            self._start_parsing()
-            self.data_received(data)
+        if self._state in _HEARD:
+            self._receive_first(data)
             return
         if self._state not in (State.CONNECTING, State.RESPONDING):
             return
@@ -142,6 +151,19 @@ class WebSocketProtocol(ApplicationSide):
             self.receive_request(head + end)
         elif len(self._early) > MAX_HEAD:
             self._refuse(431)
+
+    def _receive_first(self, data: bytes) -> None:
+        """Take the first frame, or have it wait for its turn: clients that come back ask there for much."""
+        first_frames = self._endpoint.first_frames
+        if self._early:  # it waits already
+            self._early += data
+        elif first_frames.full or first_frames.may_begin():
+            self._start_parsing()
+            self.data_received(data)
+        else:
+            self._early = data
+            self._transport.pause_reading()
+            first_frames.wait(self.begin_parsing)
 
     def _log_refusal(self, head: bytes, status: int) -> None:
         target = head.partition(b"\r\n")[0].split(b" ")[1:2] or [b""]

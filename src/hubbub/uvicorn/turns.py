@@ -8,7 +8,7 @@ them the others have their turn.
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
 
 
 class PerTurn:
@@ -40,15 +40,8 @@ class PerTurn:
         self._left = self._most
 
 
-class Newcomer(Protocol):
-    """A connection whose request has come, as the admission sees it."""
-
-    def begin(self) -> None:
-        """It is its turn; one that has left meanwhile does nothing."""
-
-
 class Admission:
-    """Handshakes begin a few in each turn of the event loop, first come, first served.
+    """What begins a few at a time in each turn of the event loop, first come, first served.
 
     Args:
         loop: the event loop.
@@ -62,7 +55,7 @@ class Admission:
         self._loop = loop
         self._places = PerTurn(loop, per_turn)
         self._most_waiting = waiting
-        self._waiting: deque[Newcomer] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -76,17 +69,17 @@ class Admission:
         """Whether the next one may begin at once: nobody is before it, and this turn has a place left."""
         return not self._waiting and self._places.take()
 
-    def wait(self, newcomer: Newcomer) -> None:
-        """Call `newcomer.begin` when it is its turn."""
+    def wait(self, begin: Callable[[], None]) -> None:
+        """Call it when it is its turn. Who has left by then does nothing."""
         if not self._waiting:
             self._loop.call_soon(self._begin_some)
-        self._waiting.append(newcomer)
+        self._waiting.append(begin)
 
     def _begin_some(self) -> None:
         waiting = self._waiting
         try:
             while waiting and self._places.take():
-                waiting.popleft().begin()
+                waiting.popleft()()
         finally:  # whoever fails must not keep back those behind it
             if waiting:
                 self._loop.call_soon(self._begin_some)
