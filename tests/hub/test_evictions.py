@@ -1,17 +1,26 @@
 """Clients that flood together are ended a few at a time: counted in turns of the event loop."""
 
 import asyncio
-from contextlib import AsyncExitStack
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 
+import pytest
 from fastapi import WebSocket
 from guests import route
 from polling import eventually
+from starlette.applications import Starlette
 
 from hubbub import Hub, Protection, Rate
+from hubbub.auth import Tokens
+from hubbub.connection import Connection
 from hubbub.core.stats import RefusalReason
+from hubbub.gateway import TokenVerifier
+from hubbub.gateway.driver import Driver
+from hubbub.gateway.user_commands import DisconnectUser, Target
 from hubbub.hub.evictions import PER_TURN
-from hubbub.testing import connect
+from hubbub.testing import Client, connect
 
 FLOODERS = 3 * PER_TURN + 1
 
@@ -53,3 +62,69 @@ async def test_a_turn_ends_so_many_and_who_waits_for_its_end_is_told_nothing_mor
         await eventually(lambda: len(ends) == FLOODERS)
         told = [await clients[0].receive() for _ in range(2)]
         assert len(set(told)) == 1
+
+
+SAY = '{"id":2,"rpc":{"method":"x"}}'
+
+
+@asynccontextmanager
+async def sdk_clients(hub: Hub, token: str = "") -> AsyncIterator[list[Client]]:
+    """So many clients of the Centrifuge protocol, all connected."""
+    app = Starlette(routes=[*hub.routes])
+    async with hub, AsyncExitStack() as stack:
+        clients = []
+        for _ in range(FLOODERS):
+            client = await stack.enter_async_context(connect(app, "/connection/websocket"))
+            await client.send(json.dumps({"id": 1, "connect": {"token": token}}))
+            await client.receive()
+            clients.append(client)
+        yield clients
+
+
+async def ended_in_turns(connections: list[Connection]) -> list[int]:
+    """How many were closed in each of the next turns."""
+    closed = [0]
+    for _ in range(12):
+        closed.append(sum(one.closed is not None for one in connections))
+        await asyncio.sleep(0)
+    return [after - before for before, after in pairwise(closed)]
+
+
+async def test_clients_of_the_protocol_that_flood_are_ended_a_few_in_a_turn() -> None:
+    hub = Hub(protection=Protection(messages=Rate(0.001, 1), strikes=1), anonymous=True)
+    assert hub.routes, "which are made before the hub runs"
+    async with sdk_clients(hub) as clients:
+        subjects, connections = hub.gateway.everywhere.clients.all, hub.connections
+        for subject in subjects:
+            assert isinstance(subject, Driver)
+            for _ in range(3):
+                subject.receive(SAY)
+        refused = hub.stats.refused[RefusalReason.RATE]
+        for subject in subjects:
+            assert isinstance(subject, Driver)
+            subject.receive(SAY)
+        assert hub.stats.refused[RefusalReason.RATE] == refused, "who waits for its end is not heard"
+        steps = await ended_in_turns(connections)
+        assert max(steps) == PER_TURN, steps
+        assert sum(steps) == FLOODERS
+        assert {int((await client.wait_closed()).code) for client in clients} == {3013}
+
+
+@pytest.mark.parametrize("asked_by", ["the application", "a backend"])
+async def test_the_many_clients_of_a_user_are_ended_a_few_in_a_turn(asked_by: str) -> None:
+    secret = "a secret of the tests, long enough for a token"
+    hub = Hub(tokens=TokenVerifier(secret))
+    assert hub.routes
+    async with sdk_clients(hub, Tokens(secret).issue("ada")) as clients:
+        connections = hub.connections
+        command = DisconnectUser(Target("ada"), 4500, "enough")
+        asking = asyncio.create_task(
+            hub.disconnect_user("ada", 4500, "enough")
+            if asked_by == "the application"
+            else hub.gateway.everywhere.tell(command)
+        )
+        steps = await ended_in_turns(connections)
+        await asking
+        assert max(steps) == PER_TURN, steps
+        assert sum(steps) == FLOODERS
+        assert {int((await client.wait_closed()).code) for client in clients} == {4500}

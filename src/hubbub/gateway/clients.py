@@ -1,6 +1,6 @@
 """The clients of the protocol on this node: found by their user, their connection or their session."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -129,6 +129,10 @@ class Clients:
         return [
             one.client for one in found if _is_of(one.client, user) and id in ("", one.client.connection.id)
         ]
+
+    def end(self, member: Connection, end: Callable[[], None]) -> None:
+        """Call `end`, which ends the connection: of many a few in each turn of the event loop."""
+        self._connections.evictions.now_or_soon(member, end)
 
     @property
     def plain(self) -> list[Connection]:

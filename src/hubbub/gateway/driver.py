@@ -117,9 +117,15 @@ class Driver(ABC):
             self.connection.end(CloseCode.MESSAGE_TOO_BIG, f"message over {session.frame_limit} bytes")
         elif not hub.running:
             self.carry_out(session.disconnect(DisconnectCode.SHUTDOWN.disconnect))
-        else:
+        elif self.connection not in self._parts.connections.evictions:
             now, place = self._parts.clock.now(), self.connection.place
-            self.carry_out(take(session, self.codec, frame, place, hub.stats, now))
+            actions, flooding = take(session, self.codec, frame, place, hub.stats, now)
+            self.carry_out(actions)
+            if flooding:
+                self._parts.connections.evictions.add(self.connection, self._end_flood)
+
+    def _end_flood(self) -> None:
+        self.carry_out(self._session.disconnect(DisconnectCode.TOO_MANY_REQUESTS.disconnect))
 
     # Carrying out
 

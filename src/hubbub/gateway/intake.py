@@ -53,11 +53,11 @@ def recognise(place: Place | None, user: User | None) -> None:
 
 def take(
     session: Session, codec: Codec, frame: Payload, place: Place | None, stats: Stats, now: float
-) -> list[Action]:
-    """Give a frame's commands to the session; what to do then.
+) -> tuple[list[Action], bool]:
+    """Give a frame's commands to the session.
 
     A frame with commands over the rate is a strike: they are answered with 111, and after some strikes the
-    connection ends with 3013.
+    connection is to be ended with 3013.
 
     Args:
         session: the client's.
@@ -66,24 +66,25 @@ def take(
         place: counts its commands; None where nobody does.
         stats: count refusals.
         now: the time, in seconds.
+
+    Returns:
+        what to do then, and whether it was one strike too many.
     """
     try:
         commands = codec.decode_commands(frame)
     except InvalidMessage as error:
         stats.refuse(error)
-        return session.bad_request()
+        return session.bad_request(), False
     if place is None:
-        return session.receive(commands, now)
+        return session.receive(commands, now), False
     passed, refused = _sort(commands, place, now)
     actions = session.receive(passed, now)
-    if refused:
-        stats.refuse(RefusalReason.RATE)
-        actions += (
-            session.refuse(refused, ErrorCode.TOO_MANY_REQUESTS)
-            if place.strike(now)
-            else session.disconnect(DisconnectCode.TOO_MANY_REQUESTS.disconnect)
-        )
-    return actions
+    if not refused:
+        return actions, False
+    stats.refuse(RefusalReason.RATE)
+    if not place.strike(now):
+        return actions, True
+    return actions + session.refuse(refused, ErrorCode.TOO_MANY_REQUESTS), False
 
 
 def _sort(commands: Iterable[Command], place: Place, now: float) -> tuple[list[Command], list[Command]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -137,11 +138,11 @@ def _disconnect(clients: Clients, command: DisconnectUser) -> None:
     target, reason = command.target, Disconnect(command.code, command.reason)
     for client in clients.of(target.user, target.client, target.session):
         if client.connection.id not in command.keep:
-            client.disconnect(reason)
+            clients.end(client.connection, partial(client.disconnect, reason))
     if target.user and not target.session:
         for connection in clients.plain_of(target.user, target.client):
             if connection.id not in command.keep:
-                connection.end(plain_code(reason), reason.short_reason)
+                clients.end(connection, partial(connection.end, plain_code(reason), reason.short_reason))
 
 
 def plain_code(reason: Disconnect) -> int:

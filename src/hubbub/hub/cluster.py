@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -154,4 +155,4 @@ class Cluster:
             code, reason = connection.endings.unwanted
             if message.code is not None:
                 code, reason = message.code, message.reason
-            connection.end(code, reason)
+            self._connections.evictions.now_or_soon(connection, partial(connection.end, code, reason))

@@ -42,11 +42,11 @@ class Connections:
         "_by_id",
         "_by_user",
         "_clock",
-        "_evictions",
         "_fanout",
         "_members",
         "_reception",
         "_rooms",
+        "evictions",
         "heartbeat",
         "stats",
     )
@@ -64,7 +64,7 @@ class Connections:
         self._fanout = fanout
         self.stats = stats
         self.heartbeat = heartbeat
-        self._evictions = Evictions()
+        self.evictions = Evictions()
         self._by_id: dict[str, Connection] = {}
         self._by_user: dict[str, dict[str, Connection]] = {}
         self._clock: Clock | None = None  # None while the hub is not running
@@ -192,11 +192,11 @@ class Connections:
         if meter is None or meter.message(now):
             return True
         self.stats.refuse(RefusalReason.RATE)
-        if not member.closed and member not in self._evictions:
+        if not member.closed and member not in self.evictions:
             member.deliver(TOO_MANY_MESSAGES)
             if not meter.strike(now):
                 _logger.info("closing %s: too many messages", member.id)
-                self._evictions.add(member)
+                self.evictions.add(member, lambda: member.end(*member.endings.flooding))
         return False
 
     def _shut(self, member: Connection, ending: Ending) -> None:
