@@ -17,7 +17,7 @@ from hubbub.asgi.frames import (
     FrameWriter,
 )
 from hubbub.asgi.interrupt import Interrupted, Waits
-from hubbub.asgi.listener import Listener
+from hubbub.asgi.listener import NOBODY, Listener
 from hubbub.asgi.pump import begin
 from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer
 from hubbub.core.outbox import Outbox, Outgoing
@@ -139,6 +139,7 @@ class DirectWriter:
         """The connection has ended: refuse what comes now. A close event still goes out."""
         if self._lost is None:
             self._lost = cause
+            self._listener = NOBODY
 
     def abort(self) -> None:
         """Throw away what waits. A client that has not taken the close event is cut off."""
@@ -147,13 +148,15 @@ class DirectWriter:
         if self._closing is not None and not self._closing.done():
             self._closing.cancel()
             self._frames.abort()
+        self._closing = None  # once cancelled, it would hold our frame
 
     def _raise_if_ended(self) -> None:
         """A handler that only sends hears here of the end, and would otherwise go on without ever waiting."""
         if self._lost is None and not self._frames.open:
             self._listener.lost(Disconnected(CloseCode.ABNORMAL))
         if self._lost is not None:
-            raise self._lost
+            # A new one: raising the one that is kept would hang these frames on it.
+            raise Disconnected(self._lost.code, self._lost.reason)
 
     def _go_direct(self) -> bool:
         """Let rooms write to the descriptor, if the server allows it."""

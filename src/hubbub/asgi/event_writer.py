@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from hubbub.asgi.events import EVENT_CODEC, Event, Send
 from hubbub.asgi.interrupt import Interrupted, Waits
-from hubbub.asgi.listener import Listener
+from hubbub.asgi.listener import NOBODY, Listener
 from hubbub.asgi.pump import Pump, begin
 from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer
 from hubbub.core.outbox import Outbox, Outgoing
@@ -101,7 +101,7 @@ class EventWriter:
             Disconnected: if the connection is closed, or closes meanwhile.
         """
         if self._closing or self._lost:
-            raise self._lost or Disconnected(CloseCode.NORMAL)
+            raise self._ended()
         try:
             if self.busy_since is None and not self._outbox:
                 self.busy_since = asyncio.get_running_loop().time()
@@ -112,9 +112,9 @@ class EventWriter:
                     self._below = self._below or asyncio.Event()
                     await self._waits.until_interrupted(self._below.wait())
         except Interrupted:
-            raise self._lost or Disconnected() from None
+            raise self._ended() from None
         if self._lost:
-            raise self._lost
+            raise self._ended()
 
     def close(self, event: Event, *, discard: bool) -> None:
         """Queue the close event; with `discard`, in place of what still waits."""
@@ -141,6 +141,7 @@ class EventWriter:
         """The connection has ended: refuse what comes now. A queued close event still goes out."""
         if self._lost is None:
             self._lost = cause
+            self._listener = NOBODY
 
     def abort(self) -> None:
         """Throw away what waits, the close event included."""
@@ -197,4 +198,10 @@ class EventWriter:
         self._go_on()
         if self._lost is None:
             self._lost = Disconnected(CloseCode.ABNORMAL, type(error).__name__)
-            self._listener.lost(self._lost)
+            listener, self._listener = self._listener, NOBODY
+            listener.lost(self._lost)
+
+    def _ended(self) -> Disconnected:
+        """To raise: a new one each time, because raising the one that is kept would hang frames on it."""
+        cause = self._lost
+        return Disconnected(CloseCode.NORMAL) if cause is None else Disconnected(cause.code, cause.reason)

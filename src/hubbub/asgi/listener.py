@@ -1,6 +1,6 @@
 """Whoever is told what happens on a transport."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from hubbub.core.errors import Disconnected
 from hubbub.core.messages import Payload
@@ -28,3 +28,32 @@ class Listener(Protocol):
     def lost(self, cause: Disconnected) -> None:
         """The connection has ended, from either side. Called once."""
         ...
+
+
+class Nobody:
+    """In the place of a listener that was told of the end: nothing that happens later matters to it.
+
+    A transport and its listener hold each other. With this one in its place they do not any more, so what has
+    ended is freed at once, and not only when the garbage collector comes.
+    """
+
+    __slots__ = ()
+
+    def received(self, payload: Payload) -> bool:
+        """It came too late for a handler."""
+        return False
+
+    def regrouped(self) -> None:
+        """Nothing is written to it."""
+
+    def slow(self) -> None:
+        """It is closed already."""
+
+    def dropped(self, count: int) -> None:
+        """Nothing waits for it."""
+
+    def lost(self, cause: Disconnected) -> None:
+        """That was told."""
+
+
+NOBODY: Final = Nobody()

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from hubbub.core.messages import Payload
 
@@ -20,8 +21,6 @@ class ReadAhead:
         "_arrived",
         "_inbox",
         "_limit",
-        "_next_payload",
-        "_on_failure",
         "_stopped",
         "_taken",
         "_task",
@@ -33,15 +32,15 @@ class ReadAhead:
         limit: int,
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        self._next_payload = next_payload
         self._limit = limit
-        self._on_failure = on_failure
         self._inbox: deque[Payload] = deque()
         self._stopped = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._fill())
-        self._task.add_done_callback(self._ended)
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(
+            self._fill(next_payload)
+        )
+        self._task.add_done_callback(partial(self._ended, on_failure))
 
     @property
     def full(self) -> bool:
@@ -63,19 +62,20 @@ class ReadAhead:
     def stop(self) -> None:
         """Stop reading; what was read can still be taken."""
         self._stopped = True
-        if self._task is not asyncio.current_task():
+        if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
-    async def _fill(self) -> None:
+    async def _fill(self, next_payload: Callable[[], Awaitable[Payload | None]]) -> None:
         while not self._stopped:  # a server's `receive` may wait for ever after the disconnect
             while self.full:
                 self._taken.clear()
                 await self._taken.wait()
-            payload = await self._next_payload()
+            payload = await next_payload()
             if payload is not None:
                 self._inbox.append(payload)
                 self._arrived.set()
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _ended(self, on_failure: Callable[[BaseException], None], task: "asyncio.Task[None]") -> None:
+        self._task = None  # once cancelled, it would hold our frame
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_failure(error)
+            on_failure(error)

@@ -13,7 +13,7 @@ from hubbub.asgi.errors import SocketDisconnected
 from hubbub.asgi.event_writer import EventWriter
 from hubbub.asgi.events import Event, EventCodec, Receive, Scope, Send
 from hubbub.asgi.interrupt import Waits
-from hubbub.asgi.listener import Listener
+from hubbub.asgi.listener import NOBODY, Listener
 from hubbub.asgi.pump import Pump
 from hubbub.core.errors import CloseCode, Disconnected
 from hubbub.core.limits import Limits
@@ -160,7 +160,9 @@ class StreamTransport:
         self._arrived = asyncio.Event()  # set when there is something to receive, or will be nothing any more
         self.frames = None
         self.closed: SocketDisconnected | None = None  # how it ended; None while open
-        self._watching = asyncio.get_running_loop().create_task(self._watch(receive))
+        self._watching: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(
+            self._watch(receive)
+        )
         self._watching.add_done_callback(self._watched)
 
     @property
@@ -272,6 +274,7 @@ class StreamTransport:
         self._writer.abort()
 
     def _watched(self, task: "asyncio.Task[None]") -> None:
+        self._watching = None  # once cancelled, it would hold our frame
         if not task.cancelled() and (error := task.exception()) is not None:
             self._end(Disconnected(CloseCode.ABNORMAL, type(error).__name__))
 
@@ -282,9 +285,10 @@ class StreamTransport:
         self._writer.end(self.closed)
         self._waits.interrupt()
         self._arrived.set()
-        if self._watching is not asyncio.current_task():
+        if self._watching is not None and self._watching is not asyncio.current_task():
             self._watching.cancel()
-        self._listener.lost(self.closed)
+        listener, self._listener = self._listener, NOBODY
+        listener.lost(self.closed)
 
     # What the writer tells
 

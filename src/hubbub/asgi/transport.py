@@ -9,7 +9,7 @@ from hubbub.asgi.event_writer import EventWriter
 from hubbub.asgi.events import Event, Receive, Scope, Send
 from hubbub.asgi.frames import frame_writer
 from hubbub.asgi.interrupt import Interrupted, Waits
-from hubbub.asgi.listener import Listener
+from hubbub.asgi.listener import NOBODY, Listener
 from hubbub.asgi.pump import Pump
 from hubbub.asgi.read_ahead import ReadAhead
 from hubbub.core.errors import CloseCode, Disconnected
@@ -222,4 +222,5 @@ class WebSocketTransport:
             self.frames.end_receive()
         if self._ahead is not None:
             self._ahead.stop()
-        self._listener.lost(self.closed)
+        listener, self._listener = self._listener, NOBODY
+        listener.lost(self.closed)

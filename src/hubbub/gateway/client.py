@@ -192,6 +192,7 @@ class Client(Driver):
                 self._leave(room)
             if self._joins is not None:
                 self._joins.fail_all(self.connection.transport.ended)
+            self._tasks = self.connection.delegate = None  # each of them holds the client, too
 
     # What the application wants
 

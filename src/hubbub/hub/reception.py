@@ -222,7 +222,13 @@ class Reception:
 
     def forget_with(self, websocket: WebSocket, connection: Connection) -> None:
         """Forget the connection when the socket object ends: a handler that crashed calls no disconnect."""
-        connection.socket = ref(websocket, lambda _: self._host.forget(connection))
+
+        def ended(_: ref[WebSocket]) -> None:
+            self._host.forget(connection)
+            if not connection.closed:  # nobody is left who could end it; what waits is written before
+                self._clock.after(0, connection.transport.abort)
+
+        connection.socket = ref(websocket, ended)
 
     def shut(self, connection: Connection, code: int, reason: str) -> None:
         """Close in place of what still waits; a client that takes not even that is dropped after a while."""

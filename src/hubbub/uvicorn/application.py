@@ -103,6 +103,7 @@ class ApplicationSide(Closing):
             self._refuse(500, b"Internal Server Error")
         else:
             self.close(code)
+            self._exchange = None  # of a client that left before the answer: its scope holds us
 
     async def send(self, message: Message) -> None:
         """The app's `send`. Waits while the client reads too slowly.

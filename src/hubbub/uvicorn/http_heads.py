@@ -8,6 +8,7 @@ its connection.
 """
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.config import Config
@@ -93,8 +94,9 @@ class LimitedHttpProtocol(_Base):
         self._in_head = True
         self._head_size = 0
         super().on_message_begin()
-        # For responses without an end, whose client reads no more: `asgi.stream_transport` uses it.
-        self.scope["extensions"] = {"hubbub.abort": {"abort": self.abort}}
+        # For responses without an end, whose client reads no more: `asgi.stream_transport` uses it. It finds
+        # this object, which holds the scope, through the transport, which lets go of it at the end.
+        self.scope["extensions"] = {"hubbub.abort": {"abort": partial(_abort, self.transport)}}
 
     def on_headers_complete(self) -> None:
         """The head is complete: check it before the app sees the request. An error stops the parser."""
@@ -140,3 +142,10 @@ class LimitedHttpProtocol(_Base):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+
+def _abort(transport: asyncio.Transport) -> None:
+    """End the connection at once, unless it has ended."""
+    protocol = transport.get_protocol()
+    if isinstance(protocol, LimitedHttpProtocol):
+        protocol.abort()

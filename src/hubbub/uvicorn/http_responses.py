@@ -7,6 +7,7 @@ An app that has something to say before uses an ASGI extension: what it gives to
 ``scope["extensions"]["hubbub.leave"]["on_leave"]`` is called instead, and has to end the response.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -27,8 +28,8 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 class HttpResponseProtocol(LimitedHttpProtocol):
     """uvicorn's HTTP protocol, whose responses can be ended from outside."""
 
-    _leaving: tuple[Any, Callable[[], None]] | None = None
-    """The scope of a request, and what its app wants to be called."""
+    _leaving: tuple[object, Callable[[], None]] | None = None
+    """Stands for a request, and what its app wants to be called."""
 
     @property
     def returns(self) -> bool:
@@ -51,7 +52,9 @@ class HttpResponseProtocol(LimitedHttpProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self.scope["extensions"][LEAVE] = {"on_leave": partial(self._on_leave, self.scope)}
+        request = object()  # in place of the scope, which would hold itself
+        on_leave = partial(_on_leave, self.transport, request)
+        self.scope["extensions"][LEAVE] = {"on_leave": on_leave, "request": request}
 
     def shutdown(self) -> None:
         """Called when the server stops, and for one after the other while it drains."""
@@ -80,7 +83,10 @@ class HttpResponseProtocol(LimitedHttpProtocol):
     @property
     def _last_words(self) -> Callable[[], None] | None:
         cycle, leaving = self.cycle, self._leaving
-        return leaving[1] if cycle is not None and leaving is not None and leaving[0] is cycle.scope else None
+        if cycle is None or leaving is None:
+            return None
+        extensions: Any = cycle.scope["extensions"]
+        return leaving[1] if leaving[0] is extensions[LEAVE]["request"] else None
 
     @property
     def _asks_for_events(self) -> bool:
@@ -88,8 +94,16 @@ class HttpResponseProtocol(LimitedHttpProtocol):
             name == b"accept" and _EVENT_STREAM in value for name, value in self.cycle.scope["headers"]
         )
 
-    def _on_leave(self, scope: Any, say: Callable[[], None]) -> None:
-        self._leaving = (scope, say)
+    def leave_with(self, request: object, say: Callable[[], None]) -> None:
+        """Have that called in place of ending the response to that request."""
+        self._leaving = (request, say)
         drain: Drain | None = self.app_state.get(DRAIN)
         if drain is not None and drain.active:  # it has come too late
             self.loop.call_soon(say)
+
+
+def _on_leave(transport: asyncio.Transport, request: object, say: Callable[[], None]) -> None:
+    """Tell the connection, if it has not ended. It holds the scope, so the scope must not hold it."""
+    protocol = transport.get_protocol()
+    if isinstance(protocol, HttpResponseProtocol):
+        protocol.leave_with(request, say)

@@ -10,7 +10,7 @@ from hubbub.core.frames import Opcode, encode_close, encode_frame
 from hubbub.uvicorn.endpoint import Endpoint
 from hubbub.uvicorn.writer import FrameWriter, State
 
-_Pending = tuple[float, asyncio.Future[float] | None]
+_Pending = tuple[float, asyncio.Future[float | None] | None]
 
 
 class KeepaliveWriter(FrameWriter):
@@ -31,9 +31,12 @@ class KeepaliveWriter(FrameWriter):
         """
         if self._state is not State.OPEN:
             raise ClientDisconnected
-        answered: asyncio.Future[float] = self._endpoint.loop.create_future()
+        answered: asyncio.Future[float | None] = self._endpoint.loop.create_future()
         self._send_ping(answered)
-        return await answered
+        seconds = await answered
+        if seconds is None:
+            raise ClientDisconnected
+        return seconds
 
     def ping_due(self) -> None:
         """Send the next keepalive ping, unless the last one is still unanswered."""
@@ -69,7 +72,7 @@ class KeepaliveWriter(FrameWriter):
         if self._endpoint.pings is not None:
             self._endpoint.pings.add(self)
 
-    def _send_ping(self, answered: asyncio.Future[float] | None) -> None:
+    def _send_ping(self, answered: asyncio.Future[float | None] | None) -> None:
         payload = random.getrandbits(32).to_bytes(4, "big")  # an answer cannot be guessed ahead
         if self._pending is None:
             self._pending = {}
@@ -100,7 +103,8 @@ class KeepaliveWriter(FrameWriter):
             } or None
 
     def _fail_pings(self) -> None:
+        """No pong will come. An exception in the future would hold the frame that waits for it."""
         for _, answered in (self._pending or {}).values():
             if answered is not None and not answered.done():
-                answered.set_exception(ClientDisconnected())
+                answered.set_result(None)
         self._pending = None
