@@ -4,6 +4,8 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 from guests import guest, route
 from polling import DEADLINE, eventually, turns
@@ -206,3 +208,11 @@ async def test_nothing_is_left_running_after_the_clients_have_gone(hub: Hub) -> 
             await hub.broadcast_to_room("r", "x")
             bob.client.drop()
     await eventually(lambda: len(asyncio.all_tasks()) == before)
+
+
+async def test_a_publication_from_another_event_loop_is_refused_and_from_its_threads_taken(hub: Hub) -> None:
+    async with guest(hub, rooms=("r",)) as ada:
+        with pytest.raises(HubNotRunning, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, hub.broadcast_to_room("r", "from elsewhere"))
+        await anyio.to_thread.run_sync(anyio.from_thread.run, hub.broadcast_to_room, "r", "from a thread")
+        assert await ada.received() == ["from a thread"]

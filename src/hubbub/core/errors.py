@@ -58,10 +58,12 @@ class ConfigurationError(HubbubError, ValueError):
 
 
 class HubNotRunning(HubbubError, RuntimeError):
-    """The hub was used before its lifespan began or after it ended."""
+    """The hub was used before its lifespan began, after it ended, or in another event loop than its own."""
 
-    def __init__(self) -> None:
-        super().__init__("The hub is not running: use FastAPI(lifespan=hub.lifespan) or `async with hub:`")
+    def __init__(
+        self, why: str = "The hub is not running: use FastAPI(lifespan=hub.lifespan) or `async with hub:`"
+    ) -> None:
+        super().__init__(why)
 
 
 class Disconnected(HubbubError, ConnectionError):

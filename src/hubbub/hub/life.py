@@ -1,5 +1,6 @@
 """What there is of a hub only while it runs: its clock, its reception, its place among the nodes."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from hubbub import redaction
@@ -62,6 +63,7 @@ class Life:
         self._companions: list[Companion] = []  # that have begun
         self._parts: Parts | None = None  # made when they are first asked for
         self._redactor = redaction.RedactTokens()
+        self.loop = asyncio.get_running_loop()
         self.clock = Clock()
         self.lag = LoopLag(self.clock)
         gate = Gate(protection, limits.rooms_per_connection) if protection is not None else None

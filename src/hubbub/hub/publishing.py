@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from hubbub.brokers import HistoryPage
 from hubbub.connection import Connection
@@ -21,6 +22,11 @@ from hubbub.hub.life import Life
 from hubbub.hub.listening import Listener
 from hubbub.hub.measured_broker import MeasuredBroker
 from hubbub.hub.memberships import Memberships
+
+ELSEWHERE: Final = (
+    "The hub runs in another event loop: in a function that is not async, use anyio.from_thread.run(...)"
+)
+"""What whoever publishes in a loop of their own is told: members would hear nothing, or only later."""
 
 
 class Publishing:
@@ -174,6 +180,8 @@ class Publishing:
         """The hot path of a publication. Past `MeasuredBroker`, which would be one more coroutine."""
         if self._life is None:
             raise HubNotRunning
+        if asyncio.get_running_loop() is not self._life.loop:
+            raise HubNotRunning(ELSEWHERE)
         here = self._rooms.get(room)
         options = self._options(room) if here is None else here.options
         begin = time.perf_counter() if self._broker.waits else 0.0
