@@ -190,7 +190,8 @@ class Subscriptions(ReconnectingLink):
             del self._told[channel]
             if refusal.kind not in _ELSEWHERE:
                 _logger.error("redis: a channel cannot be subscribed to: %s", refusal)
-                _fail(self._wanted.pop(channel), refusal)
+                if (acknowledged := self._wanted.pop(channel, None)) is not None:
+                    _fail(acknowledged, refusal)
         if refusal.kind in _ELSEWHERE:
             self._moved()
         self._check_ready()
