@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +24,7 @@ class Store:
         self.top = 0
         self.log: dict[int, Publication] = {}
         self.accepted: set[tuple[Position, str]] = set()
+        self.erased: set[Position] = set()
         self.away = False
         self.reads = 0
 
@@ -51,10 +52,20 @@ class Store:
     def _page(self, since: Position | None) -> HistoryPage:
         if since is None:
             return HistoryPage([], self.position)
-        offsets = range(since.offset + 1, self.top + 1)
+        epoch = self.position.epoch
+        offsets = [
+            offset
+            for offset in range(since.offset + 1, self.top + 1)
+            if Position(epoch, offset) not in self.erased
+        ]
         if since.epoch != self.position.epoch or since.offset > self.top or not set(offsets) <= set(self.log):
             raise HistoryGone("gone")
         return HistoryPage([self.log[offset] for offset in offsets], self.position)
+
+    def erase(self, back: int) -> None:
+        """Take the publication out that was published so many before the newest, if it is kept."""
+        if self.log.pop(self.top - back, None) is not None:
+            self.erased.add(Position(str(self.epochs), self.top - back))
 
     def trim(self) -> None:
         """Forget all but the newest publication."""
@@ -68,27 +79,39 @@ class Store:
         """Come back with older data of the same epoch."""
         self.top = max(0, self.top - amount)
         self.log = {offset: one for offset, one in self.log.items() if offset <= self.top}
+        self.erased.difference_update([one for one in self.erased if one > self.position])
 
 
 class Log:
     """What a receiver was told, checked as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, erased: Collection[Position] = ()) -> None:
+        self._erased = erased
         self.last: Position | None = None
         self.delivered: list[Publication] = []
         self.interruptions: list[Position] = []
         self.on_publication: Callable[[], None] = lambda: None
 
     def publication(self, publication: Publication) -> None:
+        position = publication.position
         assert self.last is not None
-        assert publication.position == Position(self.last.epoch, self.last.offset + 1), "gap, double or swap"
-        self.last = publication.position
+        assert position is not None
+        assert position.epoch == self.last.epoch, "gap, double or swap"
+        assert position > self.last, "gap, double or swap"
+        self._go_on(position, position.offset)
         self.delivered.append(publication)
         self.on_publication()
 
     def passed(self, room: str, position: Position) -> None:
         assert self.last is not None
         assert position > self.last
+        self._go_on(position, position.offset + 1)
+
+    def _go_on(self, position: Position, to: int) -> None:
+        """Only what was erased may lie between."""
+        assert self.last is not None
+        between = {Position(position.epoch, offset) for offset in range(self.last.offset + 1, to)}
+        assert between <= set(self._erased), "gap, double or swap"
         self.last = position
 
     def interrupted(self, room: str, position: Position) -> None:
@@ -104,7 +127,8 @@ class Scene:
     """A followed room, its store and its receiver."""
 
     def __init__(self) -> None:
-        self.store, self.log = Store(), Log()
+        self.store = Store()
+        self.log = Log(self.store.erased)
         self.rooms = FollowedRooms(self.log, self.store.read)
 
     def begin(self) -> None:
@@ -134,6 +158,7 @@ STEPS = st.lists(
     st.one_of(
         st.sampled_from(["arrives", "arrives", "arrives", "lost", "twice", "late", "late"]),
         st.sampled_from(["look", "turn", "turns", "come in any order", "trim", "begin anew", "go back"]),
+        st.sampled_from(["erase the newest", "erase another"]),
     ),
     max_size=60,
 )
@@ -165,6 +190,8 @@ async def play(steps: list[str], choose: Callable[[list[Publication]], list[Publ
                 looks.append(asyncio.create_task(scene.look()))
             case "turn" | "turns":
                 await turns(1 if step == "turn" else 10)
+            case "erase the newest" | "erase another":
+                store.erase(0 if step == "erase the newest" else 2)
             case "trim":
                 store.trim()
             case "begin anew":
@@ -197,7 +224,8 @@ async def play_and_check(steps: list[str], choose: Callable[[list[Publication]],
     scene = await play(steps, choose)
     if not {"trim", "begin anew", "go back"} & set(steps):
         assert scene.log.interruptions == []
-        assert len(scene.log.delivered) == len(scene.store.accepted)
+        delivered = {one.position for one in scene.log.delivered}
+        assert delivered | scene.store.erased == {position for position, _ in scene.store.accepted}
 
 
 def run(test: Coroutine[None, None, None]) -> None:
@@ -215,6 +243,25 @@ def test_the_checker_catches_what_is_out_of_place(offset: int) -> None:
     log.publication(Publication("r", "a", 0.0, Position("1", 1)))
     with pytest.raises(AssertionError, match="gap, double or swap"):
         log.publication(Publication("r", "b", 0.0, Position("1", offset)))
+
+
+async def test_what_was_lost_and_then_erased_is_passed_over(scene: Scene) -> None:
+    store = scene.store
+    scene.rooms.arrived(store.publish())
+    for _ in range(3):
+        store.publish()
+    store.erase(1)
+    store.erase(0)
+    await scene.look()
+    await scene.level()
+    assert scene.log.payloads == ["0", "1"]
+    assert scene.log.last == store.position, "who resumes from there would wait"
+    store.publish()
+    store.erase(0)
+    scene.rooms.arrived(store.publish())
+    await scene.level()
+    assert scene.log.payloads == ["0", "1", "5"]
+    assert scene.log.interruptions == []
 
 
 async def test_what_came_before_the_position_was_known_is_delivered_once() -> None:

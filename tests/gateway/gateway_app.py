@@ -188,6 +188,11 @@ async def publish(room: str, request: Request) -> None:
     await hub.broadcast_to_room(room, await content(request), tags=tags or None)
 
 
+@app.post("/erase/{room}/{offset}")
+async def erase(room: str, offset: int) -> bool:
+    return await hub.erase(room, offset)
+
+
 async def content(request: Request) -> Payload:
     """JSON unless the header says something else."""
     body = await request.body()
