@@ -38,3 +38,20 @@ async def test_what_is_not_done_ends_with_the_owner(caplog: pytest.LogCaptureFix
     assert ended == [True, True]
     assert caplog.records == []
     await background.stop()
+
+
+async def test_what_is_done_in_time_may_finish_also_what_it_begins() -> None:
+    background, done = Background("the choir"), []
+
+    async def sing(voice: int) -> None:
+        await asyncio.sleep(0.01)
+        done.append(voice)
+        if voice < 3:
+            background.run(sing(voice + 1))
+
+    background.run(sing(1))
+    await background.finish(5.0)
+    assert done == [1, 2, 3]
+    background.run(asyncio.Event().wait())  # type: ignore[arg-type]
+    await background.finish(0.01)
+    await background.finish(0.01)

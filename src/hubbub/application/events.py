@@ -6,6 +6,7 @@ headers and cookies are those of the client's handshake. So everything that Fast
 and nothing of FastAPI's inside is used.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from hubbub.asgi.events import Event, Receive, Scope, Send
 from hubbub.centrifuge.errors import ClientError, ErrorCode
 from hubbub.core.messages import Json, Payload, to_payload
 from hubbub.gateway.handlers import CommandFailed, Visitor
+from hubbub.hub.background import Background
 
 Handler = Callable[..., Any]
 
@@ -38,11 +40,12 @@ _CODES: Final = {
 class Events:
     """Handlers by path, and the way to call them."""
 
-    __slots__ = ("_app", "_handled", "_outer")
+    __slots__ = ("_app", "_handled", "_left", "_outer")
 
     def __init__(self) -> None:
         self._app = FastAPI(openapi_url=None, middleware=[Middleware(_InTheClientsApp)])
         self._handled = dict(self._app.exception_handlers)  # what FastAPI handles by itself
+        self._left = Background("what handlers leave to be done")
         self._outer: object = None  # the application whose exceptions are handled as it says
 
     def add(self, path: str, handler: Handler) -> None:
@@ -57,14 +60,29 @@ class Events:
             HubbubError: what it raises of these.
             Exception: what else it raises.
         """
-        exchange = _Exchange(_body(data))
         self._be_part_of(visitor.scope.get("app"))
-        await self._app(_scope(path, visitor, data, exchange.body), exchange.receive, exchange.send)
+        exchange = _Exchange(_body(data))
+        scope = _scope(path, visitor, data, exchange.body)
+        work = asyncio.ensure_future(self._app(scope, exchange.receive, exchange.send))
+        try:
+            await asyncio.wait((work, exchange.answered), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait((work,))
+            raise
+        if work.done():
+            work.result()
+        else:
+            self._left.run(_wait_for(work))
         if exchange.status >= 300:
             code = _CODES.get(exchange.status, ErrorCode.INTERNAL)
             raise CommandFailed(ClientError(int(code), code.text, code.temporary))
         answer = exchange.answer.decode()
         return None if answer in ("", "null") else Json(answer)
+
+    async def finish(self, seconds: float) -> None:
+        """The hub ends: give what handlers have left to be done so many seconds."""
+        await self._left.finish(seconds)
 
     def _be_part_of(self, outer: object) -> None:
         """Have dependencies and exceptions be what they are in the application that the client came by."""
@@ -91,11 +109,12 @@ class _InTheClientsApp:
 class _Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_given", "answer", "body", "status")
+    __slots__ = ("_given", "answer", "answered", "body", "status")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.answer = b""
+        self.answered = asyncio.get_running_loop().create_future()  # set when the answer is whole
         self.status = 500
         self._given = False
 
@@ -110,6 +129,12 @@ class _Exchange:
             self.status = event["status"]
         elif event["type"] == "http.response.body":
             self.answer += event.get("body", b"")
+            if not event.get("more_body") and not self.answered.done():
+                self.answered.set_result(None)
+
+
+async def _wait_for(work: Awaitable[None]) -> None:
+    await work
 
 
 def _body(data: Payload | None) -> bytes:

@@ -11,18 +11,25 @@ from hubbub.gateway.later import Maybe
 from hubbub.gateway.standard import StandardHandlers
 from hubbub.gateway.tokens import TokenVerifier
 from hubbub.hub import Hub
+from hubbub.hub.parts import Parts
 
 if TYPE_CHECKING:  # FastAPI is needed only where there are handlers
     from hubbub.application.events import Events
 
 
 class Functions:
-    """An application's functions for events: made when the first is registered, as it needs FastAPI."""
+    """An application's functions for events: made when the first is registered, as it needs FastAPI.
 
-    __slots__ = ("_events", "methods", "rooms")
+    Args:
+        hub: gives what they leave to be done `Limits.close_timeout` seconds when it ends.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_events", "_hub", "methods", "rooms")
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self._events: Events | None = None
+        hub.companions.append(self)
         self.rooms: Patterns[RoomHandlers] = Patterns()
         self.methods: set[str] = set()
 
@@ -33,6 +40,14 @@ class Functions:
 
             self._events = Events()
         return self._events
+
+    async def begin(self, parts: Parts) -> None:
+        """The hub begins: there is nothing to do."""
+
+    async def end(self) -> None:
+        """The hub ends."""
+        if self._events is not None:
+            await self._events.finish(self._hub.limits.close_timeout)
 
 
 class AppHandlers(StandardHandlers):

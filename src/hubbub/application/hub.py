@@ -56,7 +56,7 @@ class Hub(hub.Hub):
         personal_room: str | None = None,
     ) -> None:
         super().__init__(broker, limits=limits, heartbeat=heartbeat, origins=origins, protection=protection)
-        self._functions = Functions()
+        self._functions = Functions(self)
         self._handlers = AppHandlers(
             self,
             self._functions,

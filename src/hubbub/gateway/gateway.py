@@ -73,8 +73,8 @@ class Gateway:
         # A client that comes back tells in its first message where it stands in all its rooms.
         limits = replace(hub.limits, first_message_bytes=hub.limits.message_bytes)
         terms = Terms(limits=limits, heartbeat=hub.heartbeat, version=version)
-        self.service = Service(hub, handlers, terms, replace(terms, heartbeat=None))
         self.everywhere = Everywhere(hub)
+        self.service = Service(hub, handlers, terms, replace(terms, heartbeat=None))
         shared = self.service, Calls(hub, handlers, self.everywhere), self.everywhere
         self._websocket = WebSocketEndpoint(*shared)
         self.routes: list[BaseRoute] = [

@@ -21,6 +21,7 @@ from hubbub.gateway.formats import Formats, to_frame
 from hubbub.gateway.handlers import Handlers, Visitor
 from hubbub.hub import Hub
 from hubbub.hub.background import Background
+from hubbub.hub.parts import Parts
 
 
 class Listener(Hashable, Protocol):
@@ -94,6 +95,14 @@ class Service:
         self._audience: dict[str, dict[Listener, None]] = {}
         self._leaving = Background("handlers of leaving clients")
         hub.observers.add_moved(self._moved)
+        hub.companions.append(self)
+
+    async def begin(self, parts: Parts) -> None:
+        """The hub begins: there is nothing to do."""
+
+    async def end(self) -> None:
+        """The hub ends: who was told that clients have left has `Limits.close_timeout` seconds to finish."""
+        await self._leaving.finish(self.hub.limits.close_timeout)
 
     @property
     def crowded(self) -> bool:

@@ -26,6 +26,13 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    async def finish(self, seconds: float) -> None:
+        """Wait until all is done, so many seconds at most; then `stop`."""
+        until = asyncio.get_running_loop().time() + seconds
+        while self._tasks and (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
+        await self.stop()
+
     async def stop(self) -> None:
         """Cancel what is not done, and wait until it has ended."""
         tasks = list(self._tasks)
