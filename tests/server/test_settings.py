@@ -1,17 +1,20 @@
 """Settings: from a file, the environment and options, the later ones stronger, each with its source."""
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from hubbub.core.errors import ConfigurationError
+from hubbub.core.options import RoomOptions
 from hubbub.server.cli import main
 from hubbub.server.configuration import DEFAULT, IN_THE_ENVIRONMENT, load
 from hubbub.server.printed_settings import masked_url, printed
-from hubbub.server.settings import HANDED_ON, Settings
+from hubbub.server.settings import HANDED_ON, RoomTable, Settings
 from hubbub.server.tables import SETTINGS, option_of
 
 SECRET = "test-secret-0123456789-abcdefghijklm"
@@ -292,6 +295,13 @@ def test_secrets_are_masked_wherever_they_stand(folder: Path) -> None:
 )
 def test_a_secret_that_is_not_given_is_said_to_be_made_or_missing(folder: Path, host: str, said: str) -> None:
     assert said in print_config("--host", host).splitlines()
+
+
+def test_a_table_of_rooms_has_the_fields_of_their_options_and_the_same_defaults() -> None:
+    options = {one.name: one.default for one in dataclasses.fields(RoomOptions) if one.name != "history"}
+    table = {one.name: one.default for one in msgspec.structs.fields(RoomTable)}
+    assert {name: value for name, value in table.items() if not name.startswith("history_")} == options
+    assert RoomOptions(**RoomTable().arguments()) == RoomOptions()
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import ipaddress
 import os
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, cast
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from hubbub.core.history import History
 from hubbub.core.options import Allow, Delta, RoomOptions, RoomSettings
@@ -68,24 +68,8 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             default.ttl if self.history_ttl is None else float(self.history_ttl),
             default.bytes if self.history_bytes is None else int(self.history_bytes),
         )
-        settings: RoomSettings = {
-            "history": None if kept == (None, None, None) else history,
-            "overflow": self.overflow,
-            "presence": self.presence,
-            "join_leave": self.join_leave,
-            "force_push_join_leave": self.force_push_join_leave,
-            "force_recovery": self.force_recovery,
-            "force_positioning": self.force_positioning,
-            "allow_recovery": self.allow_recovery,
-            "allow_positioning": self.allow_positioning,
-            "cache": self.cache,
-            "allow_tags_filter": self.allow_tags_filter,
-            "delta": self.delta,
-            "allow_subscribe": self.allow_subscribe,
-            "allow_publish": self.allow_publish,
-            "allow_history": self.allow_history,
-            "allow_presence": self.allow_presence,
-        }
+        same = {name: value for name, value in structs.asdict(self).items() if not name.startswith("history")}
+        settings = cast(RoomSettings, {"history": None if kept == (None, None, None) else history, **same})
         RoomOptions(**settings)
         return settings
 
