@@ -13,6 +13,7 @@ from polling import eventually
 
 from hubbub import BrokerError, History, HistoryGone, Position, Publication
 from hubbub.brokers.nats import NatsBroker
+from hubbub.brokers.nats.records import Record
 from hubbub.brokers.nats.store import BATCH, RoomStore
 
 LARGE = History(size=1_000, ttl=60.0)
@@ -161,6 +162,32 @@ async def test_what_could_not_be_deleted_is_not_read_and_is_deleted_when_it_is_a
     assert not await node.broker.erase("r", LARGE, position_of(made[1]))
     assert not any(b"too private" in one for one in await stored(server, prefix))
     assert await everything(node) == [made[0], made[2]]
+
+
+async def test_a_server_that_lags_behind_brings_nothing_back(
+    node: Node, other: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster any server may answer; one that lags has the record in which nothing was erased yet."""
+    made = await say(node, "a", "b", "c")
+    assert isinstance(node.broker, NatsBroker)
+    assert node.broker._session is not None
+    older = await node.broker._session.store.records("r", 1)
+    assert await other.broker.erase("r", LARGE, position_of(made[0]))
+    real, stale = RoomStore.records, 3
+
+    async def records(store: RoomStore, room: str, start: int) -> tuple[list[tuple[int, Record]], bool]:
+        nonlocal stale
+        stale -= 1
+        if stale < 0:
+            return await real(store, room, start)
+        return [one for one in older[0] if one[0] >= start], False
+
+    monkeypatch.setattr(RoomStore, "records", records)
+    assert await everything(node) == made[1:]
+    assert stale < 0
+    stale = 3
+    assert await node.broker.erase("r", LARGE, position_of(made[1]))
+    assert await everything(other) == made[2:]
 
 
 async def test_a_record_that_was_replaced_is_not_one_that_the_server_has_lost(

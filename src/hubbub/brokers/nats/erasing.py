@@ -9,9 +9,12 @@ import asyncio
 from typing import Final
 
 from hubbub.brokers.nats.records import Record
-from hubbub.brokers.nats.store import RoomStore, TailMoved
+from hubbub.brokers.nats.store import RoomStore, Tail, TailMoved
 from hubbub.core.errors import BrokerError
 from hubbub.core.positions import Position
+
+PAUSE: Final = 0.01
+"""Seconds until it is tried again, as another node was quicker, or a server lags behind."""
 
 DEADLINE: Final = 5.0
 """Seconds for which it is tried again while other nodes write first."""
@@ -27,20 +30,22 @@ async def erase(store: RoomStore, room: str, position: Position) -> bool:
     search = _Search(store, room, position)
     while True:
         last = await store.last(room)
-        if last is None or last[0].position.epoch != position.epoch:
+        tail = None if last is None else last[0]
+        if tail is None or tail.position.epoch != position.epoch or tail.position < position:
             return False
-        await search.go_on()
-        newest = search.newest
-        if newest is None:
-            return False
-        there = newest.has(position.offset)
         try:
+            await search.go_on(tail)
+            newest = search.newest
+            if newest is None:
+                return False
+            there = newest.has(position.offset)
             if there:
                 run = newest.without(position.offset)
-                await store.restate(room, last[0], newest.last, run, search.replaced())
+                await store.restate(room, tail, newest.last, run, search.replaced())
         except TailMoved:
             if asyncio.get_running_loop().time() > deadline:
                 raise BrokerError("other nodes publish too fast") from None
+            await asyncio.sleep(PAUSE)
             continue
         for seq in search.places if there else search.places[:-1]:
             await store.delete(seq)
@@ -57,8 +62,13 @@ class _Search:
         self._start = store.place_after(room, Position(position.epoch, position.offset - 1))
         self._covering: list[tuple[int, Record]] = []
 
-    async def go_on(self) -> None:
-        """Read what was written since the last time."""
+    async def go_on(self, tail: Tail) -> None:
+        """Read what was written since the last time, at least up to the room's last record.
+
+        Raises:
+            TailMoved: if that is not there: it was removed, or the server that answered lags behind, and may
+                not know what was erased last.
+        """
         more = True
         while more:
             records, more = await self._store.records(self._room, self._start)
@@ -68,6 +78,8 @@ class _Search:
                     self._covering.clear()
                 elif record.epoch == self._epoch and record.covers(self._offset):
                     self._covering.append((seq, record))
+        if self._start <= tail.seq:
+            raise TailMoved("the room's last record is not there")
 
     @property
     def newest(self) -> Record | None:

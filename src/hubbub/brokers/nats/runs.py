@@ -38,7 +38,8 @@ async def read_run(store: RoomStore, room: str, tail: Tail, since: Position | No
             else:
                 found.restate(record)
     run = found.run(top)
-    if not run:
+    # Without the tail the server that answered lags behind, and may have what was erased.
+    if not run or start <= tail.seq:
         raise TailMoved("the room's history was removed meanwhile")
     store.note(room, places[-MARKS:])
     return run
