@@ -9,7 +9,7 @@ import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI
 from polling import eventually, turns
 
-from hubbub import Allow, Hub, Limits
+from hubbub import Allow, Hub
 from hubbub.testing import Client, connect, running
 
 URL = "/connection/websocket"
@@ -19,7 +19,7 @@ class Stage:
     """An app with a hub, what its handlers did, and a client that is in a room."""
 
     def __init__(self) -> None:
-        self.hub = Hub(anonymous=True, limits=Limits(close_timeout=5.0))
+        self.hub = Hub(anonymous=True)
         self.app = FastAPI(lifespan=self.hub.lifespan)
         self.app.include_router(self.hub.router)
         self.go_on = asyncio.Event()
@@ -111,8 +111,6 @@ async def test_the_end_of_the_hub_waits_for_them_and_for_those_who_are_told_of_l
 
 
 async def test_what_does_not_end_is_given_up(stage: Stage) -> None:
-    stage.hub.limits = Limits(close_timeout=0.05)
-
     @stage.hub.rpc("later")
     async def later(tasks: BackgroundTasks) -> None:
         tasks.add_task(stage.work, "mail")

@@ -1,12 +1,13 @@
 """Presence, and what is done to users, as a hub's users see them."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 from guests import route
-from polling import eventually
+from polling import DEADLINE, eventually
 from starlette.websockets import WebSocket
 
 from hubbub import ConfigurationError, Disconnected, Hub, HubNotRunning, User
@@ -136,3 +137,19 @@ async def test_a_hub_knows_itself_as_a_node(hub: Hub) -> None:
     async with visitor(hub, "ada", "chat:a"):
         (node,) = hub.nodes
         assert node.connections == 1
+
+
+async def test_a_handler_that_is_told_of_somebody_may_finish_when_the_hub_ends() -> None:
+    hub, begun, noted = Hub(), asyncio.Event(), []
+    hub.room("r", presence=True)
+
+    @hub.on_joined
+    async def joined(room: str, who: Present) -> None:
+        begun.set()
+        await asyncio.sleep(0.01)
+        noted.append(who.user)
+
+    async with AsyncExitStack() as client, hub:
+        await client.enter_async_context(visitor(hub, "ada", "r"))
+        await asyncio.wait_for(begun.wait(), DEADLINE)
+    assert noted == ["ada"]

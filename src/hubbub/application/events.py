@@ -80,9 +80,9 @@ class Events:
         answer = exchange.answer.decode()
         return None if answer in ("", "null") else Json(answer)
 
-    async def finish(self, seconds: float) -> None:
-        """The hub ends: give what handlers have left to be done so many seconds."""
-        await self._left.finish(seconds)
+    async def finish(self) -> None:
+        """The hub ends: what handlers have left to be done may finish, if it is quick."""
+        await self._left.finish()
 
     def _be_part_of(self, outer: object) -> None:
         """Have dependencies and exceptions be what they are in the application that the client came by."""

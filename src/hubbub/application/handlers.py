@@ -21,13 +21,12 @@ class Functions:
     """An application's functions for events: made when the first is registered, as it needs FastAPI.
 
     Args:
-        hub: gives what they leave to be done `Limits.close_timeout` seconds when it ends.
+        hub: they end with it.
     """
 
-    __slots__ = ("_events", "_hub", "methods", "rooms")
+    __slots__ = ("_events", "methods", "rooms")
 
     def __init__(self, hub: Hub) -> None:
-        self._hub = hub
         self._events: Events | None = None
         hub.companions.append(self)
         self.rooms: Patterns[RoomHandlers] = Patterns()
@@ -47,7 +46,7 @@ class Functions:
     async def end(self) -> None:
         """The hub ends."""
         if self._events is not None:
-            await self._events.finish(self._hub.limits.close_timeout)
+            await self._events.finish()
 
 
 class AppHandlers(StandardHandlers):

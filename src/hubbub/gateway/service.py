@@ -101,8 +101,8 @@ class Service:
         """The hub begins: there is nothing to do."""
 
     async def end(self) -> None:
-        """The hub ends: who was told that clients have left has `Limits.close_timeout` seconds to finish."""
-        await self._leaving.finish(self.hub.limits.close_timeout)
+        """The hub ends: handlers that were told of clients that left may finish, if they are quick."""
+        await self._leaving.finish()
 
     @property
     def crowded(self) -> bool:

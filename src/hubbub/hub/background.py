@@ -3,6 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from typing import Final
+
+LAST_STEPS: Final = 0.5
+"""Seconds that tasks may go on when their owner ends. A process has to end in time after SIGTERM."""
 
 _logger = logging.getLogger("hubbub")
 
@@ -26,7 +30,7 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    async def finish(self, seconds: float) -> None:
+    async def finish(self, seconds: float = LAST_STEPS) -> None:
         """Wait until all is done, so many seconds at most; then `stop`."""
         until = asyncio.get_running_loop().time() + seconds
         while self._tasks and (left := until - asyncio.get_running_loop().time()) > 0:

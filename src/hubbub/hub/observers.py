@@ -55,8 +55,8 @@ class Observers:
             handler(room, member, came)
 
     async def stop(self) -> None:
-        """Cancel the handlers that still run."""
-        await self._background.stop()
+        """Let handlers finish that are quick, and cancel the others."""
+        await self._background.finish()
 
     def _tell(self, handlers: list[Observer], room: str, present: Present) -> None:
         for handler in list(handlers):
