@@ -1,6 +1,7 @@
 """What every broker must do: a broker's test file derives a class from `BrokerContract`."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -388,6 +389,33 @@ class BrokerContract:
             await node.read(since=made[0].position)
         await node.fill("d")
         assert await node.read(since=made[2].position) == ["d"]
+
+    async def test_whatever_is_published_and_erased_the_history_is_what_is_left(self, node: Node) -> None:
+        """What a broker keeps beyond the size is its own matter, as long as it is whole."""
+        chance = random.Random(1)
+        page = await node.broker.history("r", KEEP, since=None, limit=0, reverse=False)
+        left: dict[int, str] = {}
+        for top in range(100):
+            if top:
+                for _ in range(chance.randint(0, 2)):
+                    offset = chance.randint(max(1, top - KEEP.size + 1), top)
+                    erased = await node.broker.erase("r", KEEP, Position(page.position.epoch, offset))
+                    assert erased is (left.pop(offset, None) is not None)
+            for since in {top, max(0, top - 1), max(0, top - KEEP.size), chance.randint(0, top)}:
+                whole = [payload for offset, payload in left.items() if offset > since]
+                limit = chance.choice([None, 1, 2])
+                try:
+                    found = await node.read(Position(page.position.epoch, since), limit)
+                except HistoryGone:
+                    assert since < top - KEEP.size
+                else:
+                    assert found == whole[:limit]
+            everything = await node.read()
+            assert everything == [*left.values()][len(left) - len(everything) :]
+            assert len(everything) >= sum(offset > top - KEEP.size for offset in left)
+            assert await node.read(reverse=True, limit=3) == everything[::-1][:3]
+            await node.fill(f"{top + 1}")
+            left[top + 1] = f"{top + 1}"
 
     async def test_names_that_mean_something_to_brokers_are_only_names(self, node: Node) -> None:
         names = ["a.b", "a.*", "*", "#", "a:b/c", "@x", "A", "a", "-", "_", "x" * 255]
