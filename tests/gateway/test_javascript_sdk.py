@@ -17,7 +17,7 @@ from ports import free_port
 from server_process import running
 
 NODE = Path(__file__).parent / "node"
-STEPS = 10
+STEPS = 11
 BUNDLES = ["centrifuge.js", "centrifuge.protobuf.js"]
 
 RECOVERY = """

@@ -118,6 +118,32 @@ function conversation({ Centrifuge, own, url, origin, tokens, where, isBinary })
       ada.disconnect();
     },
 
+    async "recover across what was erased"() {
+      const [ada, told] = client({ token: tokens.ada });
+      ada.connect();
+      await told.next("connected");
+      const room = `chat:${where}-erased`;
+      const [, heard] = enter(ada, room);
+      await heard.next("subscribed");
+      await publish(room, 1);
+      await heard.next("publication");
+      for (const [first, erased, expected] of [[2, [3, 5], [2, 4]], [6, [6, 7, 8, 9], []]]) {
+        await lose(ada, async () => {
+          for (let number = first; number < first + 4; number++) await publish(room, number);
+          for (const offset of erased) await fetch(`${origin}/erase/${room}/${offset}`, { method: "POST" });
+        });
+        const again = await heard.next("subscribed");
+        assert.ok(again.wasRecovering && again.recovered);
+        for (const number of expected) {
+          const { data, offset } = await heard.next("publication");
+          assert.deepEqual([hear(data), offset], [number, number]);
+        }
+      }
+      await publish(room, 10);
+      assert.equal((await heard.next("publication")).offset, 10);
+      ada.disconnect();
+    },
+
     async "be told of what cannot be recovered"() {
       const [nobody, told] = client();
       nobody.connect();
