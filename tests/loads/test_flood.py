@@ -202,7 +202,9 @@ def test_a_flood_is_limited_and_the_others_go_on(tmp_path: Path, tell: Tell) -> 
     for visit in visits:
         allowed = rate.burst + rate.per_second * visit.seconds + 1
         assert visit.accepted <= allowed, f"more than may be: {visit}"
-        assert visit.sent <= allowed + protection.strikes + 1 or visit.code == POLICY, f"not closed: {visit}"
+        # Who goes by itself, at the end, may do so between its last strike and its end.
+        closed = visit.code == POLICY or visit.told == protection.strikes + 1
+        assert visit.sent <= allowed + protection.strikes + 1 or closed, f"not closed: {visit}"
     assert codes[POLICY]
     if FULL:
         machine = max(before, elsewhere)
