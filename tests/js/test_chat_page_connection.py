@@ -150,6 +150,28 @@ async def test_a_message_whose_answer_is_lost_appears_once(browser: Browser, kep
         assert line.sent == 1, "it was among what was missed"
 
 
+async def test_a_message_whose_answer_is_lost_and_that_is_deleted_elsewhere_waits_no_more(
+    browser: Browser, kept: HubbubServer
+) -> None:
+    line = DeafLine()
+    async with chatting(browser, kept.origin, "ada", line=line.connect) as ada:
+        await ada.connected()
+        other = await ada.page.context.new_page()
+        await other.goto(f"{kept.origin}/chat#general")
+        await expect(other.locator("#state")).to_have_text("Connected")
+        line.deaf = True
+        await ada.say("too hasty")
+        await expect(other.locator("#log .text")).to_have_text(["too hasty"])
+        await expect(ada.page.locator("#pending .note span")).to_have_text("Sending")
+        await other.get_by_role("button", name="Delete").first.press("Enter")
+        await other.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+        await expect(other.locator("#log .text")).to_have_text(["This message was deleted"])
+        await line.cut()
+        await ada.connected()
+        await expect(ada.pending).to_have_count(0)
+        await expect(ada.messages).to_have_count(0)
+
+
 async def test_a_message_that_did_not_arrive_is_sent_again_by_itself(
     browser: Browser, hubbub: HubbubServer
 ) -> None:

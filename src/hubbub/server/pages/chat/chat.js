@@ -73,6 +73,7 @@ function listen(talk) {
     outbox.arrived(messages.filter((message) => talk.isMine(message)).map(({ id }) => id));
   on("loaded", () => outbox.reloaded(talk.name));
   on("older", arrivedHere);
+  on("deleted", (id) => arrivedHere([{ id, author: id.split(".")[0] }]));
   on("subscribed", () => outbox.flush(talk.name));
   on("message", (message) => {
     arrivedHere([message]);

@@ -10,8 +10,8 @@ import { markOf, remember } from "./visited.js";
 /** Publications that are read at once. */
 const PAGE = 50;
 
-/** Events: "loaded" (the messages begin anew), "message", "changed", "older" (messages before these),
- *  "subscribed", "join", "leave", "refused", "unread". */
+/** Events: "loaded" (the messages begin anew), "message", "changed", "deleted" (an id), "older" (messages before
+ *  these), "subscribed", "join", "leave", "refused", "unread". */
 export class Talk extends EventTarget {
   transcript = new Transcript();
   /** What the server calls this browser; empty before it was there. */
@@ -113,6 +113,7 @@ export class Talk extends EventTarget {
   #heard(publication) {
     this.#place.offset = publication.offset;
     const { message, isNew } = this.transcript.add(publication);
+    if (publication.tags?.delete) this.#emit("deleted", publication.tags.delete);
     if (!message) return;
     this.#emit(isNew ? "message" : "changed", message);
     if (isNew) this.#count();
