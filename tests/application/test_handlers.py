@@ -206,3 +206,11 @@ def test_a_method_has_one_handler() -> None:
     hub.rpc("add")(lambda: None)
     with pytest.raises(ConfigurationError):
         hub.rpc("add")
+
+
+def test_a_pattern_has_its_handlers_in_one_place() -> None:
+    hub = Hub()
+    hub.room("chat:{name}", presence=True)
+    with pytest.raises(ConfigurationError, match="already"):
+        hub.room("chat:{name}")
+    hub.room("chat:{name}:{more}")

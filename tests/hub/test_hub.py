@@ -233,6 +233,8 @@ async def test_a_room_with_history_is_read_and_continued(hub: Hub) -> None:
         await hub.history("plain")
     with pytest.raises(ConfigurationError):
         await hub.history("log:a", since=made[1].position, reverse=True)
+    with pytest.raises(ConfigurationError, match="negative"):
+        await hub.history("log:a", limit=-1)
 
 
 async def test_a_claim_is_granted_once(hub: Hub) -> None:

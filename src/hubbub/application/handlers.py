@@ -24,12 +24,13 @@ class Functions:
         hub: they end with it.
     """
 
-    __slots__ = ("_events", "methods", "rooms")
+    __slots__ = ("_events", "methods", "patterns", "rooms")
 
     def __init__(self, hub: Hub) -> None:
         self._events: Events | None = None
         hub.companions.append(self)
         self.rooms: Patterns[RoomHandlers] = Patterns()
+        self.patterns: set[str] = set()
         self.methods: set[str] = set()
 
     def events(self) -> "Events":

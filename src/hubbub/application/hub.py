@@ -69,11 +69,15 @@ class Hub(hub.Hub):
     def room(self, pattern: str, **settings: Unpack[RoomSettings]) -> RoomHandlers:
         """Set the options of rooms, and give the place for their handlers.
 
-        Takes the arguments of the hub's `room`, and raises what that does.
+        Takes the arguments of `set_options`, and raises what that does, and `ConfigurationError` for a
+        pattern that was there before: the first one counts, and handlers of a second would never be called.
         """
+        if pattern in self._functions.patterns:
+            raise ConfigurationError(f"There is a pattern {pattern!r} already: keep what hub.room returned")
         self.set_options(pattern, **settings)
-        handlers = RoomHandlers(pattern, len(self._functions.rooms), self._functions.events)
+        handlers = RoomHandlers(pattern, len(self._functions.patterns), self._functions.events)
         self._functions.rooms.add(pattern, handlers)
+        self._functions.patterns.add(pattern)
         return handlers
 
     def rpc(self, method: str) -> Callable[[H], H]:

@@ -45,9 +45,6 @@ class Patterns(Generic[T]):
         self._patterns: list[tuple[re.Pattern[str], T]] = []
         self._found: dict[str, T | None] = {}
 
-    def __len__(self) -> int:
-        return len(self._patterns)
-
     def add(self, pattern: str, value: T) -> None:
         """Register a value.
 

@@ -115,17 +115,19 @@ class Publishing:
         Args:
             room: its name.
             since: only what came after; None for all that is kept.
-            limit: most publications returned.
+            limit: most publications returned; 0 for the position alone.
             reverse: newest first; not together with `since`.
 
         Raises:
-            ConfigurationError: if the room keeps no history, or for `since` with `reverse`.
+            ConfigurationError: if the room keeps no history, for `since` with `reverse`, or a negative limit.
             HistoryGone: if not all that followed `since` is kept.
             BrokerError: if the broker could not be asked.
         """
         history = self._patterns.options(room).history
         if history is None or (since is not None and reverse):
             raise ConfigurationError("The room keeps no history" if history is None else "since or reverse")
+        if limit is not None and limit < 0:
+            raise ConfigurationError("limit cannot be negative")
         return await self._broker.history(room, history, since=since, limit=limit, reverse=reverse)
 
     async def erase(self, room: str, offset: int, *, epoch: str | None = None) -> bool:
