@@ -73,7 +73,9 @@ class Hub(hub.Hub):
         pattern that was there before: the first one counts, and handlers of a second would never be called.
         """
         if pattern in self._functions.patterns:
-            raise ConfigurationError(f"There is a pattern {pattern!r} already: keep what hub.room returned")
+            raise ConfigurationError(
+                f"There is a room pattern {pattern!r} already, and only one can have handlers"
+            )
         self.set_options(pattern, **settings)
         handlers = RoomHandlers(pattern, len(self._functions.patterns), self._functions.events)
         self._functions.rooms.add(pattern, handlers)
