@@ -205,9 +205,8 @@ class Client(Driver):
         if self._parts.memberships.check(room, self.connection):
             return Joined(following.position(room))
         self._joins = self._joins or Joins()
-        outcome = self._joins.get(room)
-        if outcome is not None:
-            return await asyncio.shield(outcome)
+        if room in self._joins:
+            return await self._joins.wait(room)
         if not self._session.connected:
             raise self.connection.transport.ended()
         match self._session.obstacle(room):
@@ -218,7 +217,7 @@ class Client(Driver):
         outcome = self._joins.begin(room, since)
         self.subscribe(room, BY_APPLICATION, since=since)
         try:
-            return await asyncio.shield(outcome)
+            return await outcome
         except asyncio.CancelledError:
             self.unsubscribe(room)
             raise

@@ -1,7 +1,8 @@
 """The rooms that an application has a client join, until the client is in them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from hubbub.connection import Joined
 from hubbub.core.errors import HubbubError
@@ -16,15 +17,18 @@ class Joins:
     def __init__(self) -> None:
         self._waiting: dict[str, _Join] = {}
 
-    def get(self, room: str) -> "asyncio.Future[Joined] | None":
-        """The outcome for a room that the client is joining; None if it is not."""
-        join = self._waiting.get(room)
-        return None if join is None else join.outcome
+    def __contains__(self, room: str) -> bool:
+        """Whether the client is joining the room."""
+        return room in self._waiting
 
-    def begin(self, room: str, since: Position | None) -> "asyncio.Future[Joined]":
-        """The client begins to join."""
-        join = self._waiting[room] = _Join(since)
-        return join.outcome
+    def begin(self, room: str, since: Position | None) -> Coroutine[Any, Any, Joined]:
+        """The client begins to join; returns what `wait` does."""
+        self._waiting[room] = _Join(since)
+        return self.wait(room)
+
+    def wait(self, room: str) -> Coroutine[Any, Any, Joined]:
+        """The outcome for a room that the client is joining, to be awaited. Raises what it failed with."""
+        return _wait(self._waiting[room].outcome)
 
     def prepared(self, room: str, position: Position | None, *, missed: bool) -> None:
         """It is known where the room stands, and whether there are publications that the client missed."""
@@ -60,6 +64,13 @@ class _Join:
         self.recovered: bool | None = None
         self.outcome: asyncio.Future[Joined] = asyncio.get_running_loop().create_future()
         self.outcome.add_done_callback(_look)
+
+
+async def _wait(outcome: "asyncio.Future[Joined]") -> Joined:
+    try:
+        return await asyncio.shield(outcome)
+    finally:
+        del outcome  # its error holds this frame, which would hold it
 
 
 def _look(outcome: "asyncio.Future[Joined]") -> None:
