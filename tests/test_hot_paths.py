@@ -5,6 +5,7 @@ measure with `make bench` before raising it.
 """
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -42,9 +43,10 @@ class Member:
 
 
 @pytest.fixture(autouse=True)
-def nobody_else_traces() -> None:
-    """Counting needs the interpreter's one trace function for itself."""
+def nobody_else_counts(caplog: pytest.LogCaptureFixture) -> None:
+    """Counting needs the interpreter's one trace function for itself, and no line in a log."""
     assert sys.gettrace() is None
+    caplog.set_level(logging.WARNING, "uvicorn.error")  # uvicorn may have been set up by another test
 
 
 @asynccontextmanager

@@ -1,11 +1,13 @@
 """What a client of the protocol costs until it is in a room: counted, as the hot paths are."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import pytest
 from costs import REQUEST, Site, Tally, collected, masked
 
 from hubbub import Allow, History, Hub
@@ -16,6 +18,12 @@ SAID = (
     masked('{"id":2,"subscribe":{"channel":"room"}}'),
 )
 """All that a client of the protocol says until it is in a room."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Another test may have set up uvicorn, which then writes a line for each handshake."""
+    caplog.set_level(logging.WARNING, "uvicorn.error")
 
 
 @asynccontextmanager
