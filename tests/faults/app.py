@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from dataclasses import replace
 
 from starlette.applications import Starlette
@@ -35,8 +36,8 @@ for pattern, kept, allowed in [
 ]:
     hub.room(pattern, history=kept, force_recovery=True, allow_subscribe=allowed)
 
-left: list[tuple[str, str | None]] = []
-"""Room and user of everybody who left, as this process was told."""
+left: deque[tuple[str, str | None]] = deque(maxlen=2_000)
+"""Room and user of those who left last, as this process was told. In a long run that would be ever more."""
 
 
 @hub.on_left
