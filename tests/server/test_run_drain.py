@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from polling import eventually
-from server_process import HUBBUB, ServerProcess, running
+from server_process import HUBBUB, START_SECONDS, ServerProcess, running
 from socket_client import closed, heard, opened
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
@@ -143,9 +143,9 @@ async def test_ctrl_c_does_not_wait_for_responses_that_do_not_end(tmp_path: Path
 async def both_workers(server: ServerProcess, stack: AsyncExitStack) -> dict[int, list[ClientConnection]]:
     """Clients until each of two workers has eight; by its process."""
     clients: dict[int, list[ClientConnection]] = {}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(2 * START_SECONDS):
         while len(clients) < 2 or min(map(len, clients.values())) < 8:
-            client = await stack.enter_async_context(opened(server, "/room"))
+            client = await stack.enter_async_context(opened(server, "/room", open_timeout=START_SECONDS))
             clients.setdefault(int(await heard(client)), []).append(client)
     return clients
 
