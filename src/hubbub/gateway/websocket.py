@@ -1,10 +1,11 @@
 """The protocol over WebSockets: a bare ASGI app, without a framework's machinery around it."""
 
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from hubbub.asgi import sockets
 from hubbub.asgi.errors import SocketRefused
@@ -24,6 +25,9 @@ SUBPROTOCOLS: Final[dict[str, Codec]] = {
     "centrifuge-json": JSON_CODEC,
 }
 """The encodings by their subprotocol; the first one that a client offers counts, in this order."""
+
+_CONNECTING: Final = WebSocketState.CONNECTING
+_CONNECTED: Final = WebSocketState.CONNECTED
 
 
 class WebSocketEndpoint:
@@ -48,7 +52,7 @@ class WebSocketEndpoint:
         Raises:
             HubNotRunning: outside the hub's lifespan.
         """
-        websocket = WebSocket(scope, receive, send)
+        websocket = _Handshake(scope, receive, send)
         if self._service.crowded:
             self._service.hub.stats.refuse(RefusalReason.CAPACITY)
             await sockets.deny(websocket, "Too many clients")
@@ -65,6 +69,21 @@ class WebSocketEndpoint:
         terms = self._service.native_terms if native_pings else self._service.terms
         client = Client(self._service, parts, self._calls, connection, codec, scope, terms)
         await attend(client, self._service, self._everywhere, "websocket")
+
+
+class _Handshake(WebSocket):
+    """Starlette's class for one use: nobody but the hub sees it, so accepting needs none of its checks."""
+
+    async def accept(
+        self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        """Take the request, which ASGI has come first, and accept it."""
+        if self.client_state is _CONNECTING:
+            await self._receive()
+            self.client_state = _CONNECTED
+        event = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers or ()}
+        await self._send(event)
+        self.application_state = _CONNECTED
 
 
 class Front:
