@@ -7,6 +7,7 @@ no answer. Times are seconds; payloads are the hub's.
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Final
 
 import msgspec
 
@@ -46,6 +47,9 @@ class DeltaState(Enum):
     """It has the publication at the position: from there on `Codec.encode_delta`."""
 
 
+NO_DELTA: Final = DeltaState.NONE
+
+
 class GoLive(Action, frozen=True):
     """The reply that subscribes is out: from now on the channel's publications are written to the client."""
 
@@ -53,7 +57,7 @@ class GoLive(Action, frozen=True):
     position: Position | None
     """What is written follows this one; None for a channel without history."""
 
-    delta: DeltaState = DeltaState.NONE
+    delta: DeltaState = NO_DELTA
     join_leave: bool = False
     """Joins and leaves of others are written, too."""
 

@@ -61,15 +61,17 @@ class ChannelCommands:
         self._dialogue.queue(request.channel, partial(self._start, number, request), now)
 
     def _start(self, number: int, request: ChannelRequest, now: float) -> None:
+        if isinstance(request, PublishRequest):
+            self._publish(number, request)
+            return
+        if isinstance(request, SubscribeRequest):
+            self._subscribing.subscribe_command(number, request)
+            return
         match request:
-            case SubscribeRequest():
-                self._subscribing.subscribe_command(number, request)
             case UnsubscribeRequest():
                 self._subscribing.unsubscribe_command(number, request.channel)
             case SubRefreshRequest():
                 self._subscribing.refresh_command(number, request)
-            case PublishRequest():
-                self._publish(number, request)
             case HistoryRequest():
                 self._history(number, request)
             case PresenceRequest():

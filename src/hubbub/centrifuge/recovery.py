@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from hubbub.centrifuge.actions import DeltaState, GoLive, Subscribed
+from hubbub.centrifuge.actions import NO_DELTA, DeltaState, GoLive, Subscribed
 from hubbub.centrifuge.codec import Codec, optional
 from hubbub.centrifuge.requests import FilterNode, SubscribeRequest
 from hubbub.centrifuge.results import ChannelPublication, SubscribeResult
@@ -51,7 +51,7 @@ def begin(
     # A delta is based on the room's newest publication. The client has it if it is in the reply; none may be
     # there, and the newest may have been erased.
     has_newest = bool(publications) and publications[-1].position == position
-    state = DeltaState.NONE if not delta else DeltaState.READY if has_newest else DeltaState.EMPTY
+    state = NO_DELTA if not delta else DeltaState.READY if has_newest else DeltaState.EMPTY
     return result, GoLive(channel, position, state, answer.join_leave, request.tf)
 
 

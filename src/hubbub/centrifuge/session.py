@@ -27,7 +27,7 @@ from typing import Final
 from hubbub.centrifuge.actions import Action, Answer
 from hubbub.centrifuge.channel_commands import ChannelCommands
 from hubbub.centrifuge.codec import Codec
-from hubbub.centrifuge.connecting import Connecting, State
+from hubbub.centrifuge.connecting import CONNECTED, CONNECTING, NEW, REFUSED, Connecting
 from hubbub.centrifuge.dialogue import MOST_WAITING, Dialogue
 from hubbub.centrifuge.errors import Disconnect, DisconnectCode, ErrorCode, UnsubscribeCode
 from hubbub.centrifuge.methods import METHODS, Methods
@@ -91,7 +91,7 @@ class Session:
     @property
     def connected(self) -> bool:
         """The client is authenticated and has its reply."""
-        return self._connecting.state is State.CONNECTED and not self._dialogue.closed
+        return self._connecting.state is CONNECTED and not self._dialogue.closed
 
     @property
     def closed(self) -> bool:
@@ -157,14 +157,14 @@ class Session:
 
     def answer(self, call: int, answer: Answer, now: float) -> list[Action]:
         """Take the outcome of a call. A number that was answered already is ignored."""
-        connecting = self._connecting.state is State.CONNECTING
+        connecting = self._connecting.state is CONNECTING
         self._dialogue.answered(call, answer, now)
-        if connecting and self._connecting.state is State.CONNECTED:
+        if connecting and self._connecting.state is CONNECTED:
             held, self._held = self._held, None
             for command in held or ():
                 if not self._dialogue.closed:
                     self._receive(command, now)
-        elif self._connecting.state is State.REFUSED:
+        elif self._connecting.state is REFUSED:
             self._held = None  # they came before the client could know
         return self._dialogue.take()
 
@@ -224,11 +224,11 @@ class Session:
 
     def _receive(self, command: Command, now: float) -> None:
         request, state = command.request, self._connecting.state
-        if isinstance(request, ConnectRequest) and state is State.NEW and command.id:
+        if isinstance(request, ConnectRequest) and state is NEW and command.id:
             self._connecting.connect(command.id, request)
-        elif isinstance(request, ConnectRequest) or state in (State.NEW, State.REFUSED):
+        elif isinstance(request, ConnectRequest) or state in (NEW, REFUSED):
             self._dialogue.close(DisconnectCode.BAD_REQUEST.disconnect)
-        elif state is State.CONNECTING:
+        elif state is CONNECTING:
             self._held = self._held or []
             if len(self._held) == MOST_WAITING:
                 self._dialogue.close(DisconnectCode.TOO_MANY_REQUESTS.disconnect)
@@ -242,9 +242,10 @@ class Session:
             self._carry_out(command.id, request, now)
 
     def _carry_out(self, number: int, request: Request, now: float) -> None:
+        if isinstance(request, ChannelRequest):
+            self._channels.command(number, request, now)
+            return
         match request:
-            case ChannelRequest():
-                self._channels.command(number, request, now)
             case PingRequest():
                 self._dialogue.reply(Reply(number, ping=PingResult()))
             case RpcRequest():

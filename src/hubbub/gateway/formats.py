@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
-from hubbub.centrifuge.actions import DeltaState
+from hubbub.centrifuge.actions import NO_DELTA, DeltaState
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.requests import FilterNode
 from hubbub.centrifuge.results import MessagePush, Push, Reply
@@ -129,7 +129,7 @@ class Formats:
         """
         if tags_filter is not None:
             return self._filtered(tags_filter)
-        if delta is DeltaState.NONE:
+        if delta is NO_DELTA:
             return self._whole
         settled = self._deltas.get(room)
         if settled is None:

@@ -11,6 +11,7 @@ from hubbub.gateway.handlers import CommandFailed, Grant, Visitor
 from hubbub.hub import Hub
 
 _USER: Final = "{id}"
+_ANYONE: Final = Allow.ANYONE
 
 
 class PersonalRooms:
@@ -89,9 +90,9 @@ class Permissions:
 
 def permits(allow: Allow, user: User | None, grant: Grant | None) -> bool:
     """Whether somebody may: a user, or nobody, with a subscription to the room, or without."""
+    if allow is _ANYONE:
+        return True
     match allow:
-        case Allow.ANYONE:
-            return True
         case Allow.USER:
             return user is not None
         case Allow.SUBSCRIBER:

@@ -15,6 +15,7 @@ from hubbub.gateway.permissions import Permissions, PersonalRooms
 from hubbub.gateway.tokens import Claims, TokenVerifier
 from hubbub.hub import Hub
 
+_TOKEN: Final = Allow.TOKEN
 _ANYBODY: Final = Identity()
 _ALLOWED: Final = Grant()  # one for all: neither is changed by anybody
 _logger = logging.getLogger("hubbub")
@@ -99,7 +100,7 @@ class StandardHandlers:
         options = self._permissions.options(visitor, room)
         if token:
             return self.refresh_subscription(visitor, room, token)
-        if options.allow_subscribe is Allow.TOKEN:
+        if options.allow_subscribe is _TOKEN:
             raise Refused("A subscription token is needed")
         self._permissions.check(options.allow_subscribe, visitor, room)
         return _ALLOWED

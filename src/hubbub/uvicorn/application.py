@@ -9,7 +9,7 @@ from uvicorn.protocols.utils import ClientDisconnected, get_client_addr
 
 from hubbub.core.deflate import DeflateTerms, accept_offer, encode_compressed_frame
 from hubbub.core.errors import CloseCode
-from hubbub.core.frames import Opcode, encode_frame
+from hubbub.core.frames import Opcode, encode_frame, encode_text
 from hubbub.uvicorn.closing import Closing
 from hubbub.uvicorn.endpoint import Endpoint
 from hubbub.uvicorn.handshake import UpgradeRequest, accept_response, http_response
@@ -18,6 +18,7 @@ from hubbub.uvicorn.redaction import redacted_path
 from hubbub.uvicorn.sockets import Address
 from hubbub.uvicorn.writer import State
 
+_CONNECTING: Final = State.CONNECTING
 _OPEN: Final = State.OPEN
 _LOST: Final = State.LOST
 _TEXT: Final = int(Opcode.TEXT)
@@ -117,20 +118,19 @@ class ApplicationSide(Closing):
         if self._state is _OPEN:
             if message["type"] == "websocket.send":
                 data = message.get("bytes")
-                if data is None:
-                    opcode, data = _TEXT, message["text"].encode()
-                else:
-                    opcode = _BINARY
                 if self._window_bits:
+                    opcode, data = (_TEXT, message["text"].encode()) if data is None else (_BINARY, data)
                     self._write(encode_compressed_frame(opcode, data, self._window_bits))
+                elif data is None:
+                    self._write(encode_text(message["text"]))
                 else:
-                    self._write(encode_frame(opcode, data))
+                    self._write(encode_frame(_BINARY, data))
             elif message["type"] == "websocket.close":
                 self._closed_by_app = True
                 self._start_close(message.get("code", 1000), message.get("reason") or "")
             else:
                 raise _unexpected(message, "'websocket.send' or 'websocket.close'")
-        elif self._state is State.CONNECTING:
+        elif self._state is _CONNECTING:
             self._answer(message)
         elif self._state is State.RESPONDING:
             self._continue_response(message)
@@ -177,7 +177,7 @@ class ApplicationSide(Closing):
             return
         self._window_bits = terms.window_bits if terms else 0
         self._write(response)
-        self._state = State.OPEN
+        self._state = _OPEN
         self._start_keepalive()
         self._opened()
 

@@ -26,7 +26,9 @@ class State(Enum):
     LOST = "the TCP connection is gone"
 
 
+# Each look at a member of an Enum takes Python 3.11 as long as 25 instructions.
 _OPEN: Final = State.OPEN
+_CONNECTING: Final = State.CONNECTING
 _NO_DESCRIPTOR: Final = -1
 _write_to_descriptor: Final = os.write
 
@@ -58,7 +60,7 @@ class FrameWriter(asyncio.Protocol):
         self._endpoint = endpoint
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
         self._descriptor = _NO_DESCRIPTOR
-        self._state = State.CONNECTING
+        self._state: State = _CONNECTING
         self._window_bits = 0  # of permessage-deflate; 0 when it was not agreed
         self._resumed: asyncio.Event | None = None  # made by the first send() that has to wait
         self.paused: bool = False
