@@ -71,6 +71,7 @@ class Cost:
         return self
 
     def _begin(self) -> None:
+        gc.disable()  # what others left is not what this work costs
         if sys.version_info >= (3, 12):  # there, tracing misses what code does the first time that it runs
             sys.monitoring.use_tool_id(_TOOL, "cost")
             sys.monitoring.register_callback(_TOOL, _INSTRUCTION, self._instruction)
@@ -86,6 +87,7 @@ class Cost:
             sys.monitoring.free_tool_id(_TOOL)
         else:
             sys.settrace(None)
+        gc.enable()
 
 
 class Tally(Cost):

@@ -21,7 +21,7 @@ class Waits:
     __slots__ = ("_interrupted", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: list[asyncio.Task[object]] = []
+        self._waiting: list[asyncio.Task[object]] | None = None  # None until one waits
         self._interrupted = False
 
     async def until_interrupted(self, awaitable: Awaitable[T]) -> T:
@@ -33,7 +33,10 @@ class Waits:
         task = asyncio.current_task()
         assert task is not None
         cancels = task.cancelling()
-        self._waiting.append(task)
+        if self._waiting is None:
+            self._waiting = []
+        waiting = self._waiting
+        waiting.append(task)
         try:
             return await awaitable
         except asyncio.CancelledError:
@@ -42,11 +45,11 @@ class Waits:
                 raise Interrupted from None
             raise
         finally:
-            self._waiting.remove(task)
+            waiting.remove(task)
 
     def interrupt(self) -> None:
         """End all waits. The calling task, if it is among them, is not waiting and goes on."""
         self._interrupted = True
-        for task in self._waiting:
+        for task in self._waiting or ():
             if task is not asyncio.current_task():
                 task.cancel()

@@ -44,7 +44,7 @@ class Dialogue:
 
     def __init__(self, announce: bool) -> None:
         self._announce = announce
-        self._actions: list[Action] = []
+        self._actions: list[Action] | None = None  # None while there are none, as nearly always
         self._number = 0  # of the last call
         self._calls: dict[int, tuple[str, Call, Handler]] = {}
         self._asked: dict[str, int] = {}  # lane -> its calls that wait for their answer
@@ -59,14 +59,20 @@ class Dialogue:
 
     def take(self) -> list[Action]:
         """The actions collected since the last time."""
-        actions, self._actions = self._actions, []
-        return actions
+        actions, self._actions = self._actions, None
+        return [] if actions is None else actions
 
     # Out
 
     def act(self, action: Action) -> None:
         """Return this action. After a close nothing is."""
         if not self.closed:
+            self._collect(action)
+
+    def _collect(self, action: Action) -> None:
+        if self._actions is None:
+            self._actions = [action]
+        else:
             self._actions.append(action)
 
     def reply(self, reply: Reply) -> None:
@@ -136,7 +142,7 @@ class Dialogue:
         lane, call, handler = entry
         if self.closed:
             if isinstance(call, Subscribe) and isinstance(answer, Subscribed):
-                self._actions.append(Unsubscribe(0, call.channel))
+                self._collect(Unsubscribe(0, call.channel))
             return
         handler(answer, now)
         if self.closed:

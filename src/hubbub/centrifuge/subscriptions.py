@@ -29,19 +29,16 @@ class Subscription(msgspec.Struct, eq=False, gc=False):
         self.ends = None if ttl is None else now + ttl + SUBSCRIPTION_GRACE
 
 
-class Subscriptions:
+class Subscriptions(msgspec.Struct, eq=False, gc=False):
     """All subscriptions of one client, those that wait for their answer among them.
 
     Args:
         limit: how many there may be.
     """
 
-    __slots__ = ("_channels", "_due", "_limit")
-
-    def __init__(self, limit: int) -> None:
-        self._channels: dict[str, Subscription] = {}
-        self._due: float | None = None  # no later than the first end
-        self._limit = limit
+    _limit: int
+    _channels: dict[str, Subscription] = {}
+    _due: float | None = None  # no later than the first end
 
     def __len__(self) -> int:
         return len(self._channels)

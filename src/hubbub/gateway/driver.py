@@ -68,7 +68,7 @@ class Driver(ABC):
         self._session = Session(connection.id, codec, terms, now, spread=random(), session=session)
         self._timer: Timer | None = None
         self._todo: list[Action] | None = None  # None while nothing is carried out
-        self._replies: list[bytes] = []  # to be written together
+        self._replies: list[bytes] | None = None  # to be written together; None while there are none
         self._ordered = False  # one of them has to come after what was published before
         self._late = False  # they are written at the end of this turn of the event loop
         self._tasks: CallTasks | None = None  # None where no call had to be waited for
@@ -155,6 +155,7 @@ class Driver(ABC):
 
     def _do(self, action: Action) -> None:
         if isinstance(action, Send):  # not `match`, which takes several times as long
+            self._replies = self._replies or []
             self._replies.append(self.codec.encode_reply(action.reply))
             self._ordered = self._ordered or action.reply.has_its_place
         elif isinstance(action, Unsubscribe):
@@ -180,7 +181,7 @@ class Driver(ABC):
         if not self._replies:
             return
         frame = to_frame(self.codec, self.codec.join(self._replies))
-        self._replies = []
+        self._replies = None
         ordered, self._ordered = self._ordered, False
         self.write(frame, ordered)
 

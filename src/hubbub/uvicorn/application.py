@@ -77,7 +77,7 @@ class ApplicationSide(Closing):
         self._next = {"type": "websocket.connect"}  # nobody waits yet
         task = endpoint.loop.create_task(self._run_app(scope))
         endpoint.tasks.add(task)
-        task.add_done_callback(endpoint.tasks.discard)
+        task.add_done_callback(endpoint.task_ended)
 
     async def _run_app(self, scope: dict[str, Any]) -> None:
         logger = self._endpoint.logger

@@ -122,6 +122,7 @@ class Endpoint:
         "pongs",
         "root_path",
         "server_state",
+        "task_ended",
         "tasks",
     )
 
@@ -144,6 +145,7 @@ class Endpoint:
         self.max_queue = config.ws_max_queue
         self.connections: set[Any] = server_state.connections
         self.tasks = server_state.tasks
+        self.task_ended = self.tasks.discard  # one for all
         self.admission = Admission(self.loop, limits.handshakes_per_turn, limits.waiting_handshakes)
         self.first_frames = Admission(self.loop, limits.first_frames_per_turn, limits.waiting_handshakes)
         self.messages = PerTurn(self.loop, limits.messages_per_turn)
