@@ -12,6 +12,8 @@ from hubbub.core.frames import (
     apply_mask,
     encode_close,
     encode_frame,
+    encode_message,
+    encode_text,
     may_be_sent,
     parse_close,
 )
@@ -30,6 +32,18 @@ from hubbub.core.frames import (
 def test_a_frame_uses_the_shortest_length_form(size: int, header: bytes) -> None:
     payload = b"x" * size
     assert encode_frame(Opcode.BINARY, payload) == header + payload
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 1_023, 1_024, 1_025, 65_535, 65_536])
+def test_a_message_is_one_frame_whether_its_header_is_ready_or_not(size: int) -> None:
+    payload = b"x" * size
+    text = encode_frame(Opcode.TEXT, payload)
+    assert encode_text(payload.decode()) == encode_message(payload.decode()) == text
+    assert encode_message(payload) == encode_frame(Opcode.BINARY, payload)
+
+
+def test_a_text_is_as_long_as_its_bytes_are() -> None:
+    assert encode_text("\u00e9" * 63) == encode_frame(Opcode.TEXT, b"\xc3\xa9" * 63)
 
 
 @pytest.mark.parametrize("opcode", list(Opcode))
