@@ -135,6 +135,51 @@ async def test_who_comes_later_cannot_get_what_was_deleted_or_edited(
     ]
 
 
+async def test_an_edited_message_stays_where_it_was_for_those_who_come_later(
+    browser: Browser, hubbub: HubbubServer, ada: ChatPage, bob: ChatPage
+) -> None:
+    await meet("places", ada)
+    await ada.say("Lnuch?")
+    await expect(ada.messages).to_have_text(["Lnuch?"])
+    answers = [str(number) for number in range(60)]
+    await say_plainly(hubbub, "places", *answers)
+    await bob.enter("places")
+    await expect(bob.messages.last).to_have_text("59")
+    seen = await bob.messages.all_text_contents()
+    assert "Lnuch?" not in seen, "it must not be on the page yet"
+    for text in ("Lunch?", "Lunch at noon?"):
+        await ada.page.keyboard.press("ArrowUp")
+        await ada.say(text)
+        await expect(ada.messages.first).to_have_text(text)
+    await ada.say("hello")
+    for page in (ada, bob):
+        await expect(page.messages.last).to_have_text("hello")
+    assert await bob.messages.all_text_contents() == [*seen, "hello"], "an edit is nothing new"
+    async with chatting(browser, hubbub.origin, "eve", "places") as eve:
+        await expect(eve.messages.last).to_have_text("hello")
+        assert "Lunch at noon?" not in await eve.messages.all_text_contents()
+        for page in (bob, eve):
+            await page.page.get_by_role("button", name="Earlier messages").press("Enter")
+            await expect(page.messages).to_have_text(["Lunch at noon?", *answers, "hello"])
+            await expect(page.page.locator("#log .message").first.locator(".edited")).to_be_visible()
+
+
+async def test_an_edit_comes_in_its_place_after_a_while_away(
+    hubbub: HubbubServer, ada: ChatPage, bob: ChatPage
+) -> None:
+    await meet("away", ada, bob)
+    await bob.page.goto(f"{hubbub.origin}/")
+    for text in ("oen", "two"):
+        await ada.say(text)
+    await expect(ada.messages).to_have_text(["oen", "two"])
+    await ada.page.locator("#log .message").first.get_by_role("button", name="Edit").press("Enter")
+    await ada.say("one")
+    await expect(ada.messages).to_have_text(["one", "two"])
+    await bob.page.go_back()
+    await bob.connected()
+    await expect(bob.messages).to_have_text(["one", "two"])
+
+
 async def test_arrow_up_edits_the_last_message_and_escape_leaves_it(ada: ChatPage) -> None:
     await meet("keys", ada)
     await ada.say("one")

@@ -1,6 +1,7 @@
 """What the chat's page can do on the server: write once, edit and delete its own, and tell that it types."""
 
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,13 +106,18 @@ async def test_what_was_edited_or_deleted_leaves_the_history_and_nothing_else_do
         ):
             await one.call("say", id=suffix, text=text)
         first, second = (f"{ada.author}.{suffix}" for suffix in ("message1", "message2"))
+        said = 0
         for text in ("hell", "hello"):
             assert await ada.call("edit", id=first, text=text) == {}
+            said = said or int((await bob.kept())[-1][1]["said"])
+        assert abs(said / 1000 - time.time()) < 600
         assert await bob.call("delete", id=second) == PERMISSION_DENIED
         assert await ada.call("delete", id=second) == {}
-        assert await bob.kept() == [
+        kept = await bob.kept()
+        assert int(kept[1][1].pop("said")) == said, "an edit of an edit tells of the first"
+        assert kept == [
             ({"from": "bob", "text": "helo"}, {"id": f"{bob.author}.message1"}),
-            ({"from": "ada", "text": "hello"}, {"edit": first}),
+            ({"from": "ada", "text": "hello"}, {"edit": first, "place": "1"}),
             ({"from": "system", "text": "ada deleted a message"}, {"delete": second}),
         ]
 

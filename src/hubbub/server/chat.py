@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import Body, Depends
 
-from hubbub import Allow, Connection, History, Hub, Position, Refused
+from hubbub import Allow, Connection, History, Hub, Position, Publication, Refused
 from hubbub.centrifuge.errors import ClientError
 from hubbub.fastapi import current_client
 from hubbub.gateway import CommandFailed
@@ -103,10 +103,12 @@ def _add_methods(hub: Hub) -> None:
     async def edit(me: Client, room: Room, id: Annotated[MessageId, Body(embed=True)], text: Text) -> None:
         """Give one's own message another text. The history has that in place of what it was before."""
         _check_own(hub, me, room, id)
-        if not await _places(hub, room, id):
+        texts = await _texts(hub, room, id)
+        if not texts:
             raise Refused("It is not there any more")
         edited = {"from": name_in(me.info), "text": text}
-        made = await hub.broadcast_to_room(CHAT + room, edited, tags={"edit": id})
+        tags = {"edit": id, **_origin(texts[0])}
+        made = await hub.broadcast_to_room(CHAT + room, edited, tags=tags)
         await _erase(hub, room, id, made.position)
 
     @hub.rpc("chat.delete")
@@ -119,17 +121,25 @@ def _add_methods(hub: Hub) -> None:
         await _erase(hub, room, id, made.position)
 
 
-async def _places(hub: Hub, room: str, id: str) -> list[Position]:
-    """Where the history has a text of a message: as it was said, or edited."""
+async def _texts(hub: Hub, room: str, id: str) -> list[Publication]:
+    """What the history has of a message, oldest first: as it was said, or edited."""
     page = await hub.history(CHAT + room)
-    told = [one for one in page.publications if id in ((one.tags or {}).get(tag) for tag in ("id", "edit"))]
-    return [one.position for one in told if one.position is not None]
+    return [one for one in page.publications if id in ((one.tags or {}).get(tag) for tag in ("id", "edit"))]
+
+
+def _origin(text: Publication) -> dict[str, str]:
+    """Where and when a message was said at first. Its edits stand there, for those who come later, too."""
+    tags = text.tags or {}
+    if "edit" in tags:
+        return {name: tags[name] for name in ("place", "said") if name in tags}
+    place = text.position.offset if text.position else 0
+    return {"place": str(place), "said": str(int(text.time * 1000))}
 
 
 async def _erase(hub: Hub, room: str, id: str, newest: Position | None) -> None:
     """Take a message's texts out of the history but for the newest, if that is one."""
-    for position in await _places(hub, room, id):
-        if position != newest:
+    for position in [one.position for one in await _texts(hub, room, id)]:
+        if position is not None and position != newest:
             await hub.erase(CHAT + room, position.offset, epoch=position.epoch)
 
 

@@ -74,9 +74,14 @@ export class Conversation {
 
   /** Shows what has become of a message. @param {Message | undefined} message */
   change(message) {
-    const item = message && this.#items.get(message);
+    if (!message) return;
+    const { messages } = this.#talk.transcript;
+    const index = messages.indexOf(message);
+    const item = this.#items.get(message);
     const hadFocus = item?.contains(document.activeElement);
-    item?.replaceWith(this.#draw(message, this.#talk.transcript.messages.indexOf(message)));
+    const drawn = this.#draw(message, index);
+    if (item) item.replaceWith(drawn);
+    else this.#log.insertBefore(drawn, this.#items.get(messages[index + 1]) ?? null); // an edit came first
     if (hadFocus) this.#scroller.focus();
   }
 

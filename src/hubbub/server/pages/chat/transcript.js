@@ -7,7 +7,7 @@
  * @property {string} from the author's name
  * @property {string} text
  * @property {number | undefined} time in milliseconds since the Unix epoch
- * @property {number} offset its place in the room's history; 0 for a notice
+ * @property {number} offset its place in the room's history, also when it was edited; 0 for a notice
  * @property {boolean} isNotice somebody came or went
  * @property {boolean} isEdited
  * @property {boolean} isDeleted
@@ -35,6 +35,8 @@ export class Transcript {
   hasOlder;
   /** The oldest place that was read. */
   oldest;
+  /** @type {Message[]} Edited ones whose place is before all that is here. */
+  #aside = [];
   /** @type {Map<string, Partial<Message>>} Newest edit or deletion by the message's id. */
   #changes = new Map();
 
@@ -54,9 +56,10 @@ export class Transcript {
     const message = this.#read(publication);
     const isKnown = message.id && (message.isDeleted || this.#find(message.id)); // said twice, or a late edit
     if (isKnown) return { message: undefined, isNew: false };
+    if (edit) return { message: this.#insert(message), isNew: false };
     this.messages.push(message);
     if (this.messages.length > MOST) {
-      this.messages.shift();
+      this.#setAside(this.messages.shift());
       this.hasOlder = true;
       this.oldest = this.messages.find(({ offset }) => offset)?.offset ?? this.oldest;
     }
@@ -67,17 +70,20 @@ export class Transcript {
    *  @param {import("/hubbub.js").Publication[]} publications @param {boolean} hasOlder
    *  @returns {Message[]} those that are shown now, the oldest first */
   addOlder(publications, hasOlder) {
-    const older = [];
+    const found = this.#aside.filter(({ id }) => !this.#changes.get(id)?.isDeleted);
     for (const publication of publications) { // a newer edit comes first, and counts
       const { edit, delete: deleted } = publication.tags ?? {};
       if (edit || deleted) this.#note(edit ?? deleted, publication);
       const message = this.#read(publication);
-      const isShown = message.id && (this.#find(message.id) || older.some(({ id }) => id === message.id));
-      if (!deleted && !isShown && !(edit && message.isDeleted)) older.unshift(message);
+      const isShown = message.id && (this.#find(message.id) || found.some(({ id }) => id === message.id));
+      if (!deleted && !isShown && !(edit && message.isDeleted)) found.push(message);
     }
-    this.messages.unshift(...older);
     this.hasOlder = hasOlder;
     this.oldest = publications.at(-1)?.offset ?? this.oldest;
+    const isHere = ({ offset }) => !hasOlder || offset >= this.oldest;
+    this.#aside = found.filter((message) => !isHere(message));
+    const older = found.filter(isHere).sort((one, other) => one.offset - other.offset);
+    this.messages.unshift(...older);
     return older;
   }
 
@@ -89,6 +95,21 @@ export class Transcript {
     return message;
   }
 
+  /** An edit of what is not here is shown in its place, once that is here. @param {Message} message */
+  #insert(message) {
+    if (this.hasOlder && message.offset < this.oldest) return void this.#setAside(message);
+    const next = this.messages.findIndex(({ offset }) => offset > message.offset);
+    this.messages.splice(next < 0 ? this.messages.length : next, 0, message);
+    return message;
+  }
+
+  /** What is said of it stays known; its old place in the history is empty. @param {Message} message */
+  #setAside(message) {
+    this.#aside = this.#aside.filter(({ id }) => id !== message.id);
+    if (message.isEdited) this.#aside.push(message);
+    if (this.#aside.length > MOST) this.#aside.shift();
+  }
+
   /** @param {string} id */
   #find(id) {
     return this.messages.findLast((message) => message.id === id);
@@ -98,7 +119,9 @@ export class Transcript {
   #read({ data, tags, time, offset = 0 }) {
     const id = tags?.id ?? tags?.edit ?? "";
     const [from, text] = [data?.from, data?.text].map((value) => String(value ?? ""));
-    return { ...EMPTY, id, author: id.split(".")[0], from, text, time, offset, ...this.#changes.get(id) };
+    const [said, place] = [Number(tags?.said ?? time), Number(tags?.place ?? offset)];
+    const message = { ...EMPTY, id, author: id.split(".")[0], from, text, time: said, offset: place };
+    return Object.assign(message, this.#changes.get(id));
   }
 
   /** What a publication does to a message that may be here. @param {string} id */
