@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import pytest
+from node_sdk import not_run
 from ports import free_port
 from server_process import ROOT
 from websockets.asyncio.client import connect
@@ -74,10 +74,10 @@ class _Here(httpx.AsyncBaseTransport):
 
 
 def program(name: str) -> str:
-    """The path of a program; where it is not installed the test is skipped, and says what was not run."""
+    """The path of a program; where it is not installed the test says that it was not run."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if path is None:
-        pytest.skip(f"NOT RUN: deploy/ with the real {name}, which is not installed (scripts/programs)")
+        not_run(f"NOT RUN: deploy/ with the real {name}, which is not installed (scripts/programs)")
     return path
 
 

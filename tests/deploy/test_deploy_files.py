@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from node_sdk import not_run
 from proxy_programs import DEPLOY, nginx_configuration, program, replaced, seconds_of
 from server_process import HUBBUB, ROOT
 from uvicorn.config import Config
@@ -101,7 +102,7 @@ def test_the_configuration_for_compose_is_one_that_nginx_takes(tmp_path: Path) -
 def unit(tmp_path: Path) -> Path:
     """The unit, with the command of this environment."""
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("NOT RUN: deploy/systemd with systemd-analyze, which is not installed (scripts/programs)")
+        not_run("NOT RUN: deploy/systemd with systemd-analyze, which is not installed (scripts/programs)")
     file = tmp_path / "hubbub-tried.service"
     file.write_text(replaced(UNIT, {"/opt/hubbub/bin/hubbub": HUBBUB[0]}))
     return file

@@ -10,7 +10,10 @@ from click.testing import CliRunner
 from ports import free_port
 from server_process import HUBBUB, environment_of
 
+from hubbub.server.app import PARTS
+from hubbub.server.assembly import make_hub
 from hubbub.server.cli import main
+from hubbub.server.settings import RoomTable, Settings
 
 WELL = {
     "HUBBUB_BROKER": "memory://",
@@ -94,6 +97,18 @@ def refused(*options: str, command: Sequence[str] = ("serve",)) -> list[str]:
     assert "Traceback" not in said, said
     assert ended.returncode not in (0, -2), said
     return [line for line in ended.stderr.splitlines() if line.startswith(("Error", "ERROR"))]
+
+
+@pytest.mark.parametrize("own", ["chat:{room:path}", "chat-typing:{room:path}", "room:{room:path}"])
+def test_a_table_may_be_named_as_the_servers_own_rooms_are_and_counts(own: str) -> None:
+    settings = Settings(broker="memory://", rooms={own: RoomTable(history_size=7, history_ttl=60)})
+    hub = make_hub(settings)
+    for part in ("chat", "plain_rooms"):
+        PARTS[part](hub, settings)
+    options = hub.options(own.replace("{room:path}", "a/b"))
+    assert options is not None
+    assert options.history is not None
+    assert options.history.size == 7
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ Part: TypeAlias = Callable[[Hub, Settings], Sequence[BaseRoute]]
 
 
 def _chat(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
-    add_chat(hub)
+    add_chat(hub, taken=settings.rooms)
     return [*pages.chat_router.routes, *chat_router(hub).routes]
 
 
 def _plain_rooms(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:
-    return plain_room_router(hub).routes
+    return plain_room_router(hub, taken=settings.rooms).routes
 
 
 def _api(hub: Hub, settings: Settings) -> Sequence[BaseRoute]:

@@ -5,6 +5,7 @@ page needs is in the publication's tags: the message's id, or the id of the mess
 """
 
 import unicodedata
+from collections.abc import Container
 from typing import Annotated, Final
 
 from fastapi import Body, Depends
@@ -29,6 +30,9 @@ CHAT: Final = "chat:"
 TYPING: Final = "chat-typing:"
 """What the names of the rooms begin with in which pages tell that somebody is typing."""
 
+ROOMS: Final = CHAT + "{room:path}"
+TYPING_ROOMS: Final = TYPING + "{room:path}"
+
 KEPT: Final = History(size=500, ttl=7 * 24 * 3600.0)
 """What a room of the chat remembers."""
 
@@ -36,16 +40,23 @@ NAME_TAKEN: Final = ClientError(400, "Please take another name")
 """Tells a client of the protocol that it cannot be called so."""
 
 
-def add_chat(hub: Hub) -> None:
-    """Let everybody into the chat's rooms, to write, and to edit and delete what they wrote."""
-    _add_rooms(hub)
-    _add_typing(hub)
+def add_chat(hub: Hub, taken: Container[str] = ()) -> None:
+    """Let everybody into the chat's rooms, to write, and to edit and delete what they wrote.
+
+    Args:
+        hub: has these rooms then.
+        taken: patterns that it has already. What an operator says of the chat's own ones counts.
+    """
+    if ROOMS not in taken:
+        _add_rooms(hub)
+    if TYPING_ROOMS not in taken:
+        _add_typing(hub)
     _add_methods(hub)
 
 
 def _add_rooms(hub: Hub) -> None:
     rooms = hub.room(
-        CHAT + "{room:path}",
+        ROOMS,
         history=KEPT,
         presence=True,
         join_leave=True,
@@ -78,7 +89,7 @@ def _add_rooms(hub: Hub) -> None:
 
 def _add_typing(hub: Hub) -> None:
     """Rooms without history: what is said in them is for those who look at this moment."""
-    rooms = hub.room(TYPING + "{room:path}", allow_subscribe=Allow.ANYONE)
+    rooms = hub.room(TYPING_ROOMS, allow_subscribe=Allow.ANYONE)
 
     @rooms.on_message
     async def typing(room: str, me: Client) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The plain rooms: text in, text out, nothing to know but an address."""
 
+from collections.abc import Container
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, WebSocket
@@ -12,9 +13,18 @@ ROOM: Final = "room:"
 """What the names of the plain rooms begin with."""
 
 
-def plain_room_router(hub: Hub) -> APIRouter:
-    """The route of the plain rooms on the given hub, and their pattern: backends publish into them, too."""
-    hub.room(ROOM + "{room:path}")
+ROOMS: Final = ROOM + "{room:path}"
+
+
+def plain_room_router(hub: Hub, taken: Container[str] = ()) -> APIRouter:
+    """The route of the plain rooms on the given hub, and their pattern: backends publish into them, too.
+
+    Args:
+        hub: has these rooms then.
+        taken: patterns that it has already.
+    """
+    if ROOMS not in taken:
+        hub.room(ROOMS)
     router = APIRouter()
 
     @router.websocket("/ws/room/{room}")
