@@ -120,6 +120,8 @@ class Methods(StandardHandlers):
                 raise PlannedCrash
             case "join":
                 return to_payload(await join(visitor, *from_json(data or "")))
+            case "join twice":
+                return to_payload(await join_twice(visitor, from_json(data or "")))
             case "forget":
                 hub.disconnect(visitor.connection)
                 return None
@@ -155,6 +157,19 @@ async def join(visitor: Visitor, room: str, offset: int | None = None, epoch: st
     return {
         "recovered": joined.recovered,
         "position": (position.epoch, position.offset) if position else None,
+        "member": visitor.connection in hub.members(room),
+    }
+
+
+async def join_twice(visitor: Visitor, room: str) -> dict[str, object]:
+    """Two tasks have a client join; the one that asked first is cancelled before it is in."""
+    first, second = (asyncio.create_task(hub.join(room, visitor.connection)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first, second])
+    return {
+        "cancelled": first.cancelled(),
+        "joined": second.result().position is not None,
         "member": visitor.connection in hub.members(room),
     }
 

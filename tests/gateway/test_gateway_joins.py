@@ -107,6 +107,16 @@ async def test_a_join_that_is_given_up_leaves_nothing(server: Server) -> None:
         assert name not in (await http.get("/state")).json()["rooms"]
 
 
+async def test_who_gives_a_join_up_does_not_end_that_of_somebody_else(server: Server) -> None:
+    name = room("news")
+    async with wire(server.ws(ENDPOINT)) as one, server.http() as http:
+        answer = await one.ask("rpc", method="join twice", data=name)
+        assert answer["data"] == {"cancelled": True, "joined": True, "member": True}
+        assert (await one.push("subscribe"))["recoverable"]
+        await http.post(f"/publish/{name}", content="1")
+        assert (await one.push("pub"))["data"] == 1
+
+
 async def test_an_sdk_is_refused_what_the_hub_refuses(server: Server) -> None:
     async with guest(server) as one:
         with pytest.raises(CentrifugeError) as refusal:

@@ -205,22 +205,25 @@ class Client(Driver):
         if self._parts.memberships.check(room, self.connection):
             return Joined(following.position(room))
         self._joins = self._joins or Joins()
-        if room in self._joins:
-            return await self._joins.wait(room)
-        if not self._session.connected:
-            raise self.connection.transport.ended()
-        match self._session.obstacle(room):
-            case ErrorCode.ALREADY_SUBSCRIBED:
-                return Joined(following.position(room))
-            case ErrorCode.LIMIT_EXCEEDED:
-                raise LimitReached("No more rooms for this connection")
-        outcome = self._joins.begin(room, since)
-        self.subscribe(room, BY_APPLICATION, since=since)
+        join = self._joins.get(room)
+        if join is None:
+            if not self._session.connected:
+                raise self.connection.transport.ended()
+            match self._session.obstacle(room):
+                case ErrorCode.ALREADY_SUBSCRIBED:
+                    return Joined(following.position(room))
+                case ErrorCode.LIMIT_EXCEEDED:
+                    raise LimitReached("No more rooms for this connection")
+            join = self._joins.begin(room, since)
+            self.subscribe(room, BY_APPLICATION, since=since)
         try:
-            return await outcome
+            return await join.wait()
         except asyncio.CancelledError:
-            self.unsubscribe(room)
+            if join.give_up():
+                self.unsubscribe(room)
             raise
+        finally:
+            del join  # an error that it failed with holds this frame
 
     def leave(self, room: str) -> None:
         """Take it out of a room; it is told of it."""

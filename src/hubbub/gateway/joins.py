@@ -15,20 +15,16 @@ class Joins:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: dict[str, _Join] = {}
+        self._waiting: dict[str, Join] = {}
 
-    def __contains__(self, room: str) -> bool:
-        """Whether the client is joining the room."""
-        return room in self._waiting
+    def get(self, room: str) -> "Join | None":
+        """The client is joining the room; None if not."""
+        return self._waiting.get(room)
 
-    def begin(self, room: str, since: Position | None) -> Coroutine[Any, Any, Joined]:
-        """The client begins to join; returns what `wait` does."""
-        self._waiting[room] = _Join(since)
-        return self.wait(room)
-
-    def wait(self, room: str) -> Coroutine[Any, Any, Joined]:
-        """The outcome for a room that the client is joining, to be awaited. Raises what it failed with."""
-        return _wait(self._waiting[room].outcome)
+    def begin(self, room: str, since: Position | None) -> "Join":
+        """The client begins to join."""
+        join = self._waiting[room] = Join(since)
+        return join
 
     def prepared(self, room: str, position: Position | None, *, missed: bool) -> None:
         """It is known where the room stands, and whether there are publications that the client missed."""
@@ -54,16 +50,27 @@ class Joins:
             self.failed(room, error())
 
 
-class _Join:
-    """One room."""
+class Join:
+    """One room. Each who has the client join calls `wait` once, and `give_up` if it is cancelled then."""
 
-    __slots__ = ("outcome", "recovered", "since")
+    __slots__ = ("_wanted", "outcome", "recovered", "since")
 
     def __init__(self, since: Position | None) -> None:
         self.since = since
         self.recovered: bool | None = None
         self.outcome: asyncio.Future[Joined] = asyncio.get_running_loop().create_future()
         self.outcome.add_done_callback(_look)
+        self._wanted = 0
+
+    def wait(self) -> Coroutine[Any, Any, Joined]:
+        """The outcome, to be awaited. Raises what it failed with."""
+        self._wanted += 1
+        return _wait(self.outcome)
+
+    def give_up(self) -> bool:
+        """One wants it no more. Whether nobody does."""
+        self._wanted -= 1
+        return self._wanted == 0
 
 
 async def _wait(outcome: "asyncio.Future[Joined]") -> Joined:
