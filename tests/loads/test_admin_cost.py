@@ -29,7 +29,7 @@ PEOPLE, ROOM = sized(200, 8_000), sized(10, 20)
 RATE = sized(50, 600)
 """Messages a second to each server, each of another member, to its room."""
 
-PAIRS, SECONDS = sized(1, 4), sized(2, 25)
+PAIRS, SECONDS = sized(1, 3), sized(2, 25)
 """How often the page is opened at each of them, and for how long it is measured. In 25 s each client has its
 ping; a shorter time may have those of many that came together, which is more than the page costs.
 """
@@ -40,8 +40,10 @@ SETTLED = sized(0.5, 2)
 SHARE = 0.02
 """Of the server's processor time, at most."""
 
-FRESH, PAUSE = sized(1, 5), 300
+FRESH, PAUSE = sized(1, 5), 500
 """Seconds between the page's looks at a table; at least so many times what the answer took."""
+
+TABLES = ("rooms", "connections")
 
 KEY = secrets.token_urlsafe(32)
 AT_ONCE = 100
@@ -97,6 +99,7 @@ class Page:
         self._server = server
         self.snapshots: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
+        self._pauses: dict[str, float] = {}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -104,7 +107,7 @@ class Page:
         ended: list[int] = []
         feed = await connect(self._server.port, "/admin/feed", self._hear, ended.append)
         feed.say(json.dumps({"key": KEY}))
-        tables = [asyncio.create_task(self._look(table)) for table in ("rooms", "connections")]
+        tables = [asyncio.create_task(self._look(table)) for table in TABLES]
         try:
             yield
         finally:
@@ -120,14 +123,24 @@ class Page:
         if "snapshot" in message:
             self.snapshots.append(message["snapshot"])
 
+    async def time(self) -> None:
+        """Note what answers take. While all talk, this process would time how late it is itself."""
+        for table in TABLES:
+            began = time.monotonic()
+            await self._ask(table)
+            self._pauses[table] = max(FRESH, PAUSE * (time.monotonic() - began))
+
     async def _look(self, table: str) -> None:
+        while True:
+            self.answers.append(await self._ask(table))
+            await asyncio.sleep(self._pauses[table])
+
+    async def _ask(self, table: str) -> dict[str, Any]:
         async with self._server.http(headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as http:
-            while True:
-                began = time.monotonic()
-                answer = await http.get(f"/admin/api/{table}")
-                assert answer.status_code == 200, answer.text
-                self.answers.append(answer.json())
-                await asyncio.sleep(max(FRESH, PAUSE * (time.monotonic() - began)))
+            answer = await http.get(f"/admin/api/{table}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
 
 
 class Busy:
@@ -148,6 +161,7 @@ async def talking(*all_of_them: Busy) -> AsyncIterator[None]:
     """All are there and talk until the end of the block."""
     for one in all_of_them:
         await one.town.come()
+        await one.page.time()
     tasks = [asyncio.create_task(one.town.talk()) for one in all_of_them]
     await asyncio.sleep(1)
     try:

@@ -6,7 +6,7 @@ import { call } from "./session.js";
 
 const PAUSE = 300; // ms after a key before the search begins
 const FRESH = 5000; // ms between looks
-const SHARE = 300; // how many times longer a pause is than the answer before it took
+const SHARE = 500; // how many times longer a pause is than the answer before it took
 
 /**
  * A column: its head, what it sorts by, how a row is shown.
