@@ -15,7 +15,14 @@ def application() -> FastAPI:
     hub.room("here:{name}", history=History(), presence=True, allow_subscribe=Allow.ANYONE, join_leave=True)
     hub.room("{name}", allow_subscribe=Allow.ANYONE)
     app = FastAPI(lifespan=hub.lifespan)
+    _add_endings(app, hub)
+    _add_slow_ends(app, hub)
+    _add_requests(app, hub)
+    app.include_router(hub.router)
+    return app
 
+
+def _add_endings(app: FastAPI, hub: Hub) -> None:
     @app.websocket("/stay")
     async def stay(websocket: WebSocket, room: str = "room") -> None:
         async with hub.connection(websocket, heartbeat=True) as me, me.join(room):
@@ -54,6 +61,8 @@ def application() -> FastAPI:
             asyncio.get_running_loop().call_soon(me.end, 4_000, "Out")
             await me.wait_closed()
 
+
+def _add_slow_ends(app: FastAPI, hub: Hub) -> None:
     @app.websocket("/flood")
     async def flood(websocket: WebSocket) -> None:
         async with hub.connection(websocket) as me, me.join("room"):
@@ -83,6 +92,8 @@ def application() -> FastAPI:
         while (await websocket.receive())["type"] != "websocket.disconnect":
             pass
 
+
+def _add_requests(app: FastAPI, hub: Hub) -> None:
     @app.get("/")
     async def page() -> dict[str, str]:
         return {}
@@ -94,6 +105,3 @@ def application() -> FastAPI:
     @hub.rpc("wait")
     async def wait() -> None:
         await asyncio.sleep(60)
-
-    app.include_router(hub.router)
-    return app

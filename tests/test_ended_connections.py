@@ -124,7 +124,7 @@ def is_closed(target: str) -> Visit:
 
 
 def is_slow(target: str) -> Visit:
-    """It reads nothing, until the server has cut it off."""
+    """It reads nothing while the server fills what the kernel takes, and vanishes."""
 
     def visit(client: BluntClient) -> None:
         client.open(target)

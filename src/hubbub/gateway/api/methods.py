@@ -163,7 +163,7 @@ def _explain(error: Exception) -> ApiError:
     if isinstance(error, BrokerError) and not isinstance(error, HistoryGone):
         _logger.error("a request of the API failed: %s: %s", type(error).__name__, error)
         return ApiError(int(ErrorCode.INTERNAL), BROKER_AWAY)
-    elif not isinstance(error, HubbubError):
+    if not isinstance(error, HubbubError):
         _logger.error("a request of the API failed", exc_info=error)
     reason = error_for(error)
     return ApiError.of(reason if isinstance(reason, ClientError) else ErrorCode.INTERNAL.error)
