@@ -8,7 +8,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-pytest.register_assert_rewrite("broker_contract", "guests", "polling", "raw_client", "servers")
+pytest.register_assert_rewrite(
+    "broker_contract", "erasing_contract", "guests", "polling", "raw_client", "servers"
+)
 
 CHROMIUM_ARGS = [
     "--no-sandbox",

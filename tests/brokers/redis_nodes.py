@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from broker_contract import Node
+from broker_node import Node
 from polling import eventually
 from redis_servers import RedisServer, new_prefix
 from tcp_proxy import TcpProxy, tcp_proxy

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from broker_contract import Node
+from broker_node import Node
 
 from hubbub import History
 from hubbub.brokers.sqlite import SqliteBroker

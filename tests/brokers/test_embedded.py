@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from broker_contract import KEEP, BrokerContract, Node
+from broker_contract import BrokerContract
+from broker_node import KEEP, Node
 from polling import eventually
 
 from hubbub import BrokerError, ConfigurationError, History

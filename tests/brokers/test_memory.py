@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from broker_contract import BrokerContract, Node
+from broker_contract import BrokerContract
+from broker_node import Node
 from hands import Hands
 
 from hubbub import BrokerError, History, HistoryGone, Position

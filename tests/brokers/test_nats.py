@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import nats
 import pytest
 import pytest_asyncio
-from broker_contract import KEEP, BrokerContract, Node
+from broker_contract import BrokerContract
+from broker_node import KEEP, Node
 from hypothesis import given
 from hypothesis import strategies as st
 from nats_servers import NatsServer, nats_server, new_prefix

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import nats
 import pytest
 import pytest_asyncio
-from broker_contract import KEEP, Node, position_of
+from broker_node import KEEP, Node, position_of
 from nats_servers import NatsServer, nats_server, new_prefix
 from polling import eventually
 

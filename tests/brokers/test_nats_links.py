@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import nats
 import pytest
 import pytest_asyncio
-from broker_contract import Node
+from broker_node import Node
 from nats_servers import NatsServer, nats_server, new_prefix
 from polling import eventually
 from tcp_proxy import TcpProxy, tcp_proxy

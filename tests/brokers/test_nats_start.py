@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nats
 import pytest
-from broker_contract import KEEP, Node
+from broker_node import KEEP, Node
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from broker_contract import KEEP, BrokerContract, Node
+from broker_contract import BrokerContract
+from broker_node import KEEP, Node
 from node_sdk import not_run
 from polling import eventually, turns
 from ports import free_port

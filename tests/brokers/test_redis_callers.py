@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from broker_contract import Node
+from broker_node import Node
 from polling import eventually, turns
 from redis_nodes import KEEP, behind_a_proxy, running
 from redis_servers import BINARIES, RedisServer, redis_server

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from broker_contract import KEEP, BrokerContract, Node
+from broker_contract import BrokerContract
+from broker_node import KEEP, Node
 from polling import eventually
 from ports import free_port
 from redis_nodes import IMPATIENT, running

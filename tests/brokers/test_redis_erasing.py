@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from broker_contract import Node, position_of
+from broker_node import Node, position_of
 from polling import eventually
 from redis_nodes import KEEP, behind_a_proxy, offsets, running
 from redis_servers import RedisServer, new_prefix, redis_server

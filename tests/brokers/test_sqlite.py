@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from broker_contract import KEEP, BrokerContract, Node
+from broker_contract import BrokerContract
+from broker_node import KEEP, Node
 from polling import turns
 from sqlite_nodes import LARGE, read_all, running
 

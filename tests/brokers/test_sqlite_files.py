@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from broker_contract import KEEP, Node
+from broker_node import KEEP, Node
 from hands import Hands
 from polling import eventually
 from sqlite_nodes import LARGE, read_all, running

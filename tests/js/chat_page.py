@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from hubbub_server import HubbubServer
 from playwright.async_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
+from websockets.asyncio.client import connect
 
 REMEMBER = "localStorage.getItem('hubbub.name') ?? localStorage.setItem('hubbub.name', {});"
 """Runs before any script of the page."""
@@ -47,6 +49,11 @@ class ChatPage:
     @property
     def messages(self) -> Locator:
         return self.page.locator("#log .text")
+
+    @property
+    def newest(self) -> Locator:
+        """The newest message, with all that belongs to it."""
+        return self.page.locator("#log .message").last
 
     @property
     def notices(self) -> Locator:
@@ -118,3 +125,20 @@ async def chatting(
     yield chat
     assert chat.complaints == []
     await opened.close()
+
+
+async def meet(room: str, *pages: ChatPage) -> None:
+    """All of them look at a room now."""
+    for page in pages:
+        await page.enter(room)
+    for page in pages:
+        await expect(page.members).to_have_count(len(pages))
+
+
+async def say_plainly(hubbub: HubbubServer, room: str, *texts: str) -> None:
+    """Somebody without a browser says something, and stays until it is heard."""
+    async with connect(f"{hubbub.origin.replace('http', 'ws')}/chat/{room}?username=eve") as eve:
+        for text in texts:
+            await eve.send(text)
+        while json.loads(await eve.recv())["text"] != texts[-1]:
+            pass

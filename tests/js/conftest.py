@@ -1,11 +1,13 @@
-"""The scripted server and a page, for the tests of the browser client."""
+"""A scripted server and a page for the browser client; the real server and two people for the chat."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from chat_page import ChatPage, chatting
 from client_page import ClientPage
+from hubbub_server import HubbubServer
 from playwright.async_api import Browser, Page, expect
 from scripted_server import ScriptedServer
 from server_process import UVICORN, ServerProcess, running
@@ -41,3 +43,28 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     log = tmp_path_factory.mktemp("page_app") / "log"
     with running(command, log, {"HUB_APP_SECRET": secrets.token_hex(32)}) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def hubbub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubbubServer]:
+    """`hubbub serve`, for tests that leave it as it is; each has rooms of its own."""
+    server = HubbubServer(tmp_path_factory.mktemp("hubbub"), talkative=True)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ada(browser: Browser, hubbub: HubbubServer) -> AsyncIterator[ChatPage]:
+    """Ada, for all tests of a file."""
+    async with chatting(browser, hubbub.origin, "ada") as page:
+        await page.connected()
+        yield page
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def bob(browser: Browser, hubbub: HubbubServer) -> AsyncIterator[ChatPage]:
+    """Bob, as Ada."""
+    async with chatting(browser, hubbub.origin, "bob") as page:
+        await page.connected()
+        yield page

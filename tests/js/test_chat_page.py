@@ -1,7 +1,7 @@
 """The chat page, on the real server in real Chromium."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -15,14 +15,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 HOSTILE = (
     '<img src=x onerror="document.title=1"><script>document.title=1</script>\N{RIGHT-TO-LEFT OVERRIDE}abc'
 )
-
-
-@pytest.fixture(scope="module")
-def hubbub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubbubServer]:
-    server = HubbubServer(tmp_path_factory.mktemp("hubbub"), talkative=True)
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
