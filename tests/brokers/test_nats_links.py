@@ -14,7 +14,8 @@ from polling import eventually
 from tcp_proxy import TcpProxy, tcp_proxy
 
 from hubbub import BrokerError, History, HistoryGone, Position
-from hubbub.brokers.nats import NatsBroker
+from hubbub.brokers.nats import NatsBroker, NatsOptions
+from hubbub.brokers.nats.link import Link
 
 LARGE = History(size=10_000, ttl=60.0)
 
@@ -360,3 +361,16 @@ async def test_publishes_that_wait_fail_when_the_broker_stops(server: NatsServer
         assert all(isinstance(one, BrokerError) for one in results)
         assert not node.broker.connected
         assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_barrier_ends_in_whichever_turn_of_a_close_it_is_asked_for(server: NatsServer) -> None:
+    link = Link(NatsOptions.from_url(server.url()), lambda: None)
+    await link.open((f"127.0.0.1:{server.port}",))
+    asked = [asyncio.create_task(link.barrier())]
+    closing = asyncio.create_task(link.close())
+    while not closing.done():
+        await asyncio.sleep(0)
+        asked.append(asyncio.create_task(link.barrier()))
+    ended, waiting = await asyncio.wait(asked, timeout=2)
+    assert not waiting
+    assert all(isinstance(one.exception(), BrokerError) for one in ended)

@@ -221,6 +221,8 @@ class Link:
         Raises:
             BrokerError: if it did not, or if it refused something meanwhile for want of permission.
         """
+        if not self.up:
+            raise BrokerError("not connected to NATS")
         if self._echo is None:
             self._echo = asyncio.get_running_loop().create_future()
             self._own(self._send_echo(self._refused))
@@ -285,7 +287,8 @@ class Link:
     async def _send_echo(self, refused: int) -> None:
         await asyncio.sleep(0)  # until all who publish in this tick have
         echo, self._echo = self._echo, None
-        assert echo is not None
+        if echo is None:  # the link has ended meanwhile
+            return
         try:
             await self._calls.ask(lambda inbox: self._send(inbox, b"", None, ""))
             if self._refused > refused:
@@ -332,7 +335,12 @@ class Link:
         if not self.up:
             return
         self.up = False
-        self._calls.fail(BrokerError(reason or "the broker stops"))
+        error = BrokerError(reason or "the broker stops")
+        self._calls.fail(error)
+        if self._echo is not None:  # `close` may cancel the task that sends it before its first step
+            self._echo.set_exception(error)
+            self._echo.exception()
+            self._echo = None
         if reason is not None:
             _logger.warning("%s", reason)
             self._on_lost()
