@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import anyio.from_thread
 import anyio.to_thread
@@ -14,9 +16,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from hubbub import (
     BrokerError,
     ConfigurationError,
+    Disconnected,
     Hub,
     HubNotRunning,
     Limits,
+    Protection,
+    User,
 )
 from hubbub.brokers import MemoryBroker
 from hubbub.brokers.base import Receiver
@@ -106,6 +111,52 @@ async def test_connecting_twice_is_as_good_as_once(hub: Hub) -> None:
 
     async with connect(route(eager)) as client:
         assert await client.receive_json() == {"same": True, "count": 1}
+
+
+async def test_a_socket_that_connects_again_after_a_disconnect_is_a_new_connection(hub: Hub) -> None:
+    async def returning(websocket: WebSocket) -> None:
+        first = await hub.connect(websocket, user=User("ada", expires_at=time.time() + 0.2))
+        await hub.join("r", websocket)
+        hub.disconnect(websocket)
+        assert (hub.connection_count, hub.rooms) == (0, [])
+        second = await hub.connect(websocket, user=User("bob"))
+        assert (hub.connections, second.rooms, second.id == first.id) == ([second], [], False)
+        await hub.broadcast("to all")
+        hub.disconnect(websocket)
+        await hub.join("r", websocket)
+        await hub.broadcast_to_room("r", "to the room")
+        with pytest.raises(Disconnected):
+            await first.join("r")
+        await hub.send_personal(f"you said {await websocket.receive_text()}", websocket)
+        with suppress(WebSocketDisconnect):
+            await websocket.receive_text()
+
+    async with connect(route(returning)) as client:
+        assert [await client.receive(), await client.receive()] == ["to all", "to the room"]
+        await asyncio.sleep(0.3)  # the credentials of who it was before have ended
+        await client.send("x")
+        assert await client.receive() == "you said x"
+        assert [one.messages_in for one in hub.connections] == [1]
+    await eventually(lambda: (hub.connection_count, hub.rooms) == (0, []))
+    assert hub.stats.opened == 3
+
+
+async def test_a_place_is_taken_anew_by_a_socket_that_connects_again() -> None:
+    async with Hub(protection=Protection(connections_per_user=1)) as hub:
+
+        async def returning(websocket: WebSocket) -> None:
+            await hub.connect(websocket, user=User("ada"))
+            hub.disconnect(websocket)
+            await hub.connect(websocket, user=User(websocket.path_params["rest"]))
+            with suppress(WebSocketDisconnect):
+                await websocket.receive_text()
+
+        async with connect(route(returning), "/bob") as bob:
+            await eventually(lambda: [one.user for one in hub.connections] == [User("bob")])
+            async with connect(route(returning), "/bob", raise_app_exceptions=False) as other:
+                assert (await other.receive_json())["msg"] == "Too many connections of this user"
+                assert (await other.wait_closed()).code == 1008
+            assert bob.closed is None
 
 
 # Life

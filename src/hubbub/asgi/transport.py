@@ -84,6 +84,10 @@ class WebSocketTransport:
         """Messages of the client wait for the handler and nothing more is read."""
         return self._ahead is not None and self._ahead.full
 
+    def tell(self, listener: Listener) -> None:
+        """Tell this listener from now on, in place of the one before. For one that is open."""
+        self._listener = listener
+
     def write(self, batch: Any) -> None:
         """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
         self._writer.write(batch)

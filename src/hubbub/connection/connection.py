@@ -277,6 +277,14 @@ class Connection(Incoming):
         else:
             self.end(CloseCode.SERVICE_RESTART, "publications were lost")
 
+    def unwatch(self) -> None:
+        """Look after it no more. Its timers must not keep it in memory until they are due."""
+        for timer in (self.beat, self.expiry, self.idle):
+            if timer is not None:
+                timer.cancel()
+        if self.rounds is not None:
+            self.rounds.discard(self)
+
     def settle(self) -> None:
         """It has come into a room."""
         if self.idle is not None:
@@ -312,12 +320,8 @@ class Connection(Incoming):
         self._host.dropped(count)
 
     def lost(self, cause: Disconnected) -> None:
-        """The connection has ended. Its timers must not keep it in memory until they are due."""
-        for timer in (self.beat, self.expiry, self.idle):
-            if timer is not None:
-                timer.cancel()
-        if self.rounds is not None:
-            self.rounds.discard(self)
+        """The connection has ended."""
+        self.unwatch()
         self._host.forget(self)
         if self.delegate is not None:
             self.delegate.ended()

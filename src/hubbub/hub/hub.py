@@ -180,10 +180,11 @@ class Hub(AllNodes, Publishing):
     async def connect(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
         """Accept, and remember the connection until `disconnect`, or until its handler has ended.
 
-        Takes the arguments of `connection`.
+        Takes the arguments of `connection`. After `disconnect`, a WebSocket that is still open becomes a new
+        connection, with an id of its own and in no room.
         """
         connection = self._running.reception.known(websocket)
-        if connection is None:
+        if connection is None or self._forgotten(connection):
             connection = await self._admit(websocket, **arguments)
             self._running.reception.forget_with(websocket, connection)
         return connection
@@ -207,10 +208,17 @@ class Hub(AllNodes, Publishing):
 
     async def _admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
         reception = self._running.reception
-        self._connections.add(connection := await reception.admit(websocket, **arguments))
+        before = reception.known(websocket)
+        forgotten = before if before is not None and self._forgotten(before) else None
+        connection = await reception.admit(websocket, forgotten, **arguments)
+        self._connections.add(connection)
         reception.look_after(connection)
         await self._screen(connection)
         return connection
+
+    def _forgotten(self, connection: Connection) -> bool:
+        """Whether it is no longer the hub's, although it is open."""
+        return connection.closed is None and self._connections.get(connection.id) is not connection
 
     def _known(self, member: WebSocket | Connection) -> Connection | None:
         if isinstance(member, Connection):

@@ -18,6 +18,7 @@ from hubbub.asgi.errors import SocketRefused
 from hubbub.asgi.events import Scope, peer_host
 from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
+from hubbub.asgi.transport import WebSocketTransport
 from hubbub.asgi.transport_contract import Transport
 from hubbub.connection import Connection, Host
 from hubbub.core.errors import LimitReached, Overloaded
@@ -105,14 +106,24 @@ class Reception:
         """The connection of a WebSocket; None for one that was never admitted."""
         return member if isinstance(member, Connection) else self._sockets.get(member)
 
-    async def admit(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
-        """Check the origin, find a place, complete the handshake and take the WebSocket over."""
-        connection = await self.open(websocket, **arguments)
+    async def admit(
+        self, websocket: WebSocket, forgotten: Connection | None = None, **arguments: Unpack[Admission]
+    ) -> Connection:
+        """Check the origin, find a place, complete the handshake and take the WebSocket over.
+
+        Args:
+            websocket: who comes.
+            forgotten: the connection that it was before, which is open, and no longer the hub's.
+            arguments: what `Admission` lists.
+        """
+        connection = await self.open(websocket, forgotten, **arguments)
         sockets.lead_through(websocket, connection)
         self._sockets[websocket] = connection
         return connection
 
-    async def open(self, websocket: WebSocket, **arguments: Unpack[Admission]) -> Connection:
+    async def open(
+        self, websocket: WebSocket, forgotten: Connection | None = None, **arguments: Unpack[Admission]
+    ) -> Connection:
         """`admit` for a WebSocket that nobody uses any more: its own methods are not led through."""
         try:
             sockets.check_origin(websocket, self._origins)
@@ -138,7 +149,10 @@ class Reception:
         )
         connection.place = connection.meter = place
         connection.address = peer_host(websocket.scope)
-        connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
+        if forgotten is None:
+            connection.transport = sockets.transport(websocket, self._limits, connection, self._pump)
+        else:
+            connection.transport = _taken_from(forgotten, connection)
         return connection
 
     def place(self, scope: Scope, user: User | None = None) -> Place | None:
@@ -262,6 +276,16 @@ class Reception:
             connection.expiry = self._clock.after(min(left, LONGEST_WAIT), look)
         else:
             self.shut(connection, *expired)
+
+
+def _taken_from(forgotten: Connection, connection: Connection) -> Transport:
+    """The transport of a WebSocket that comes again: what was read ahead and what still waits stay in it."""
+    transport = forgotten.transport
+    assert isinstance(transport, WebSocketTransport)
+    forgotten.unwatch()
+    forgotten.socket = None
+    transport.tell(connection)
+    return transport
 
 
 def _new_id() -> str:
