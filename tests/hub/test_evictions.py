@@ -2,22 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 
+import jwt
 import pytest
 from fastapi import WebSocket
 from guests import route
 from polling import eventually
 from starlette.applications import Starlette
 
-from hubbub import Hub, Protection, Rate
+from hubbub import Hub, Protection, Rate, User
 from hubbub.auth import Tokens
 from hubbub.connection import Connection
 from hubbub.core.stats import RefusalReason
-from hubbub.gateway import TokenVerifier
+from hubbub.gateway import TokenVerifier, revocations
 from hubbub.gateway.driver import Driver
+from hubbub.gateway.revocations import Revocations
 from hubbub.gateway.user_commands import DisconnectUser, Target
 from hubbub.hub.evictions import PER_TURN
 from hubbub.testing import Client, connect
@@ -110,12 +113,14 @@ async def test_clients_of_the_protocol_that_flood_are_ended_a_few_in_a_turn() ->
         assert {int((await client.wait_closed()).code) for client in clients} == {3013}
 
 
+SECRET = "a secret of the tests, long enough for a token"
+
+
 @pytest.mark.parametrize("asked_by", ["the application", "a backend"])
 async def test_the_many_clients_of_a_user_are_ended_a_few_in_a_turn(asked_by: str) -> None:
-    secret = "a secret of the tests, long enough for a token"
-    hub = Hub(tokens=TokenVerifier(secret))
+    hub = Hub(tokens=TokenVerifier(SECRET))
     assert hub.routes
-    async with sdk_clients(hub, Tokens(secret).issue("ada")) as clients:
+    async with sdk_clients(hub, Tokens(SECRET).issue("ada")) as clients:
         connections = hub.connections
         command = DisconnectUser(Target("ada"), 4500, "enough")
         asking = asyncio.create_task(
@@ -128,3 +133,37 @@ async def test_the_many_clients_of_a_user_are_ended_a_few_in_a_turn(asked_by: st
         assert max(steps) == PER_TURN, steps
         assert sum(steps) == FLOODERS
         assert {int((await client.wait_closed()).code) for client in clients} == {4500}
+
+
+def revoking(known: Revocations, what: str) -> Coroutine[None, None, None]:
+    if what == "user":
+        return known.block("ada", None)
+    if what == "token":
+        return known.revoke("one", None)
+    return known.invalidate("ada", "", time.time() + 60, None)
+
+
+@pytest.mark.parametrize(("what", "codes"), [("user", {3507}), ("token", {3500}), ("tokens", {3500})])
+async def test_those_whose_credentials_are_revoked_are_ended_a_few_in_a_turn(
+    what: str, codes: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocations, "PER_TURN", FLOODERS - 1)  # who is left is judged in the next turn
+    hub = Hub(tokens=TokenVerifier(SECRET))
+    assert hub.routes
+    ada = User("ada", {"jti": "one", "iat": 1}, time.time() + 60)
+
+    async def plain(websocket: WebSocket) -> None:
+        async with hub.connection(websocket, user=ada) as me:
+            await me.wait_closed()
+
+    token = jwt.encode({"sub": "ada", "jti": "one", "iat": 1, "exp": time.time() + 60}, SECRET)
+    async with sdk_clients(hub, token) as clients, connect(route(plain)) as client:
+        await eventually(lambda: hub.connection_count == FLOODERS + 1)
+        connections = hub.connections
+        asking = asyncio.create_task(revoking(hub.gateway.everywhere.revocations, what))
+        steps = await ended_in_turns(connections)
+        await asking
+        assert max(steps) == PER_TURN, steps
+        assert sum(steps) == FLOODERS + 1
+        assert {int((await client.wait_closed()).code) for client in clients} == codes
+        assert (await client.wait_closed()).code == 1008

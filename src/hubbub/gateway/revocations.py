@@ -3,6 +3,9 @@
 The rules are those of the page "User blocking and token revocation" of Centrifugo's documentation.
 """
 
+import asyncio
+from functools import partial
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -18,6 +21,9 @@ from hubbub.hub.ledger import Ledger
 from hubbub.hub.parts import Parts
 
 LEDGER: Final = "revoked"
+
+PER_TURN: Final = 256
+"""Clients judged in one turn of the event loop, when all have to be. A microsecond or two for each."""
 
 Kind: TypeAlias = Literal["user", "token", "tokens"]
 
@@ -37,10 +43,11 @@ class Revocations:
         parts: of the running hub.
     """
 
-    __slots__ = ("_clients", "_ledger")
+    __slots__ = ("_clients", "_ledger", "_suspects")
 
     def __init__(self, clients: Clients, parts: Parts) -> None:
         self._clients = clients
+        self._suspects: dict[Subject | Connection, None] = {}  # who is yet to be judged, of those here
         self._ledger = Ledger(LEDGER, parts.broker, parts.following, parts.signals, self._changed)
 
     async def start(self) -> None:
@@ -49,6 +56,7 @@ class Revocations:
 
     async def stop(self) -> None:
         """Hear of nothing more."""
+        self._suspects.clear()
         await self._ledger.stop()
 
     # What the API wants
@@ -129,11 +137,27 @@ class Revocations:
         if value is None:
             return
         kind, name, _ = _keys.decode(key)
-        everybody = kind == "token"
-        for client in self._clients.all if everybody else self._clients.of(name):
-            self._judge(client)
-        for connection in self._clients.plain if everybody else self._clients.plain_of(name):
-            self._judge_plain(connection)
+        if kind == "token":
+            affected: list[Subject | Connection] = [*self._clients.all, *self._clients.plain]
+        else:
+            affected = [*self._clients.of(name), *self._clients.plain_of(name)]
+        judging = bool(self._suspects)
+        self._suspects |= dict.fromkeys(affected)
+        if not judging:
+            self._judge_some()
+
+    def _judge_some(self) -> None:
+        """Judge the first of those who are to be judged, and the others in later turns."""
+        try:
+            for suspect in list(islice(self._suspects, PER_TURN)):
+                del self._suspects[suspect]
+                if isinstance(suspect, Connection):
+                    self._judge_plain(suspect)
+                else:
+                    self._judge(suspect)
+        finally:
+            if self._suspects:
+                asyncio.get_running_loop().call_soon(self._judge_some)
 
     def _judge(self, client: Subject) -> None:
         user = client.connection.user
@@ -141,16 +165,19 @@ class Revocations:
             self._check_user(user)
             self._check_token(user, client.token)
         except CommandFailed:
-            client.disconnect(DisconnectCode.PERMISSION_DENIED.disconnect)
+            self._end(client, DisconnectCode.PERMISSION_DENIED)
             return
         except Unauthorized:
-            client.disconnect(DisconnectCode.INVALID_TOKEN.disconnect)
+            self._end(client, DisconnectCode.INVALID_TOKEN)
             return
         for room, grant in list(client.grants.items()):
             try:
                 self.check_grant(user, room, grant)
             except Unauthorized:
                 client.unsubscribe(room)
+
+    def _end(self, client: Subject, code: DisconnectCode) -> None:
+        self._clients.end(client.connection, partial(client.disconnect, code.disconnect))
 
     def _judge_plain(self, connection: Connection) -> None:
         if connection.user is None:
@@ -161,7 +188,8 @@ class Revocations:
         except Unauthorized:
             code = code or DisconnectCode.INVALID_TOKEN
         if code is not None:
-            connection.end(plain_code(code.disconnect), code.text)
+            end = partial(connection.end, plain_code(code.disconnect), code.text)
+            self._clients.end(connection, end)
 
 
 def _key(kind: Kind, name: str, room: str = "") -> bytes:
