@@ -167,11 +167,17 @@ async def test_a_connection_that_is_not_there_is_not_found(admin: ServerProcess)
         assert (await http.get("/admin/api/connections/nobody")).status_code == 404
 
 
+def rates_of(rates: Rates, counts: dict[str, int], now: float) -> dict[str, float]:
+    look = rates.look(now)
+    found = {name: look.rate(name, count) for name, count in counts.items()}
+    return {name: rate for name, rate in found.items() if rate is not None}
+
+
 def test_rates_are_those_between_two_looks_and_none_of_a_room_that_is_new_or_was_not_seen_for_long() -> None:
     rates = Rates()
-    assert rates.of({"a": 10}, 100.0) == {}
-    assert rates.of({"a": 30, "b": 5}, 102.0) == {"a": 10.0}
-    assert rates.of({"a": 40, "b": 6}, 102.5) == {"a": 12.0}
-    assert rates.of({"a": 40, "b": 25}, 104.0) == {"a": 5.0, "b": 10.0}
-    assert rates.of({"a": 0}, 105.0) == {"a": 0.0}
-    assert rates.of({"a": 9}, 500.0) == {}
+    assert rates_of(rates, {"a": 10}, 100.0) == {}
+    assert rates_of(rates, {"a": 30, "b": 5}, 102.0) == {"a": 10.0}
+    assert rates_of(rates, {"a": 40, "b": 6}, 102.5) == {"a": 12.0}
+    assert rates_of(rates, {"a": 40, "b": 25}, 104.0) == {"a": 5.0, "b": 10.0}
+    assert rates_of(rates, {"a": 0}, 105.0) == {"a": 0.0}
+    assert rates_of(rates, {"a": 9}, 500.0) == {}

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from heapq import nsmallest
-from typing import Annotated, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -18,8 +18,9 @@ Sort: TypeAlias = Literal["name", "members", "rate"]
 MAX_PAGE: Final = 200
 """Rows of a page."""
 
-CHUNK: Final = 512
-"""Rooms in one item of a node's answer."""
+LOOKED_AT: Final = 128
+"""Rooms that are looked at, merged or sorted in one turn of the event loop: some microseconds each. Also the
+rooms in one item of a node's answer."""
 
 LEAST_SPAN: Final = 1.0
 """Seconds over which a rate is measured at least."""
@@ -87,8 +88,7 @@ class RoomTable:
                     known = rooms.get(row.name)
                     rooms[row.name] = row if known is None else _together(known, row)
                 await asyncio.sleep(0)  # the others' turn
-        last = query.offset + query.limit
-        shown = nsmallest(last, rooms.values(), key=_ORDERS[query.sort])[query.offset :]
+        shown = await _cut([*rooms.values()], query)
         return {
             "rows": [msgspec.structs.asdict(row) for row in shown],
             "total": len(rooms),
@@ -97,26 +97,26 @@ class RoomTable:
 
     def _here(self, question: bytes) -> Iterator[bytes | None]:
         wanted = question.decode().lower()
-        hub, following = self._hub, self._parts.following
-        figures = hub.all_room_figures()
-        rates = self._rates.of({one.name: one.publications for one in figures}, time.monotonic())
-        chunk: list[RoomRow] = []
-        for number, one in enumerate(figures):
-            if not number % CHUNK:
-                yield None
-            if wanted and wanted not in one.name.lower():
-                continue
-            options, position = hub.options(one.name), following.position(one.name)
-            kept = options.history if options is not None else None
-            remembered = (
-                min(kept.size, position.offset) if kept is not None and position is not None else None
-            )
-            presence = options is not None and options.presence
-            chunk.append(RoomRow(one.name, one.members, rates.get(one.name), remembered, presence))
-            if len(chunk) == CHUNK:
-                yield msgspec.msgpack.encode(chunk)
-                chunk = []
-        yield msgspec.msgpack.encode(chunk)
+        look = self._rates.look(time.monotonic())
+        names = self._hub.rooms
+        for start in range(0, len(names), LOOKED_AT):
+            rows = (self._row(name, look, wanted) for name in names[start : start + LOOKED_AT])
+            yield msgspec.msgpack.encode([row for row in rows if row is not None])
+            yield None
+
+    def _row(self, name: str, look: "Look", wanted: str) -> RoomRow | None:
+        """The room as it is now; None if it has no members any more, or is not wanted."""
+        figures = self._hub.room_figures(name)
+        if figures is None:
+            return None
+        rate = look.rate(name, figures.publications)
+        if wanted and wanted not in name.lower():
+            return None
+        options, position = self._hub.options(name), self._parts.following.position(name)
+        kept = options.history if options is not None else None
+        remembered = min(kept.size, position.offset) if kept is not None and position is not None else None
+        presence = options is not None and options.presence
+        return RoomRow(name, figures.members, rate, remembered, presence)
 
 
 class Rates:
@@ -128,21 +128,55 @@ class Rates:
         self._before: tuple[float, Mapping[str, int]] = (0.0, {})
         self._last: tuple[float, Mapping[str, int]] = (0.0, {})
 
-    def of(self, counts: Mapping[str, int], now: float) -> Mapping[str, float]:
-        """The rates by name, for those that were counted before.
-
-        Args:
-            counts: that only grow, by name.
-            now: in seconds.
-        """
+    def look(self, now: float) -> "Look":
+        """Begin to look at all counts; now in seconds."""
+        counts: dict[str, int] = {}
         if now - self._last[0] >= LEAST_SPAN:
             self._before, self._last = self._last, (now, counts)
         then, before = self._before
-        span = now - then
-        if span > LONGEST_SPAN:
-            return {}
+        return Look(counts, before if now - then <= LONGEST_SPAN else {}, now - then)
+
+
+class Look:
+    """One look at many counts, which may take some turns of the event loop.
+
+    Args:
+        counts: where they are noted for later looks.
+        before: what they were.
+        span: seconds since then.
+    """
+
+    __slots__ = ("_before", "_counts", "_span")
+
+    def __init__(self, counts: dict[str, int], before: Mapping[str, int], span: float) -> None:
+        self._counts = counts
+        self._before = before
+        self._span = span
+
+    def rate(self, name: str, count: int) -> float | None:
+        """How much more a second it has become; None for one that was not counted before."""
+        self._counts[name] = count
+        before = self._before.get(name)
         # One that begins anew counts from zero.
-        return {name: max(0, count - before[name]) / span for name, count in counts.items() if name in before}
+        return None if before is None else max(0, count - before) / self._span
+
+
+async def _cut(rows: list[RoomRow], query: RoomQuery) -> list[RoomRow]:
+    """The page of them that is asked for. However many there are, the others have their turns."""
+    order = _ORDERS[query.sort]
+    sorted_parts: list[list[RoomRow]] = []
+    for start in range(0, len(rows), LOOKED_AT):
+        sorted_parts.append(sorted(rows[start : start + LOOKED_AT], key=order))
+        await asyncio.sleep(0)
+    page: list[RoomRow] = []
+    for number, row in enumerate(merge(*sorted_parts, key=order)):
+        if number >= query.offset + query.limit:
+            break
+        if number >= query.offset:
+            page.append(row)
+        if not number % LOOKED_AT:
+            await asyncio.sleep(0)
+    return page
 
 
 def _together(one: RoomRow, other: RoomRow) -> RoomRow:
@@ -160,7 +194,7 @@ def _together(one: RoomRow, other: RoomRow) -> RoomRow:
 
 
 _rows: Final = msgspec.msgpack.Decoder(list[RoomRow])
-_ORDERS: Final = {
+_ORDERS: Final[dict[Sort, Callable[[RoomRow], Any]]] = {
     "name": lambda row: row.name,
     "members": lambda row: (-row.members, row.name),
     "rate": lambda row: (-(row.rate or 0.0), row.name),
