@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from hubbub.application.needs import needing_fastapi
 from hubbub.application.rooms import JOIN, LEAVE, MESSAGE, RoomHandlers
 from hubbub.centrifuge.errors import ErrorCode
 from hubbub.core.messages import Payload
@@ -34,9 +35,10 @@ class Functions:
         self.methods: set[str] = set()
 
     def events(self) -> "Events":
-        """Where they are."""
+        """Where they are. Raises `ConfigurationError` without FastAPI."""
         if self._events is None:
-            from hubbub.application.events import Events
+            with needing_fastapi("a handler of events"):
+                from hubbub.application.events import Events
 
             self._events = Events()
         return self._events

@@ -1,6 +1,7 @@
 """Hub: the hub with the endpoints and handlers of an application."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
@@ -8,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from hubbub import hub
 from hubbub.application.handlers import AppHandlers, Functions
+from hubbub.application.needs import needing_fastapi
 from hubbub.application.rooms import RoomHandlers
 from hubbub.brokers import Broker
 from hubbub.core.errors import ConfigurationError
@@ -19,6 +21,8 @@ from hubbub.gateway import Gateway, TokenVerifier
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+    from hubbub.application.router import Inclusion
 
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -56,6 +60,7 @@ class Hub(hub.Hub):
         personal_room: str | None = None,
     ) -> None:
         super().__init__(broker, limits=limits, heartbeat=heartbeat, origins=origins, protection=protection)
+        self._inclusion: Inclusion | None = None  # None while nobody has asked for a router
         self._functions = Functions(self)
         self._handlers = AppHandlers(
             self,
@@ -128,7 +133,28 @@ class Hub(hub.Hub):
 
     @property
     def router(self) -> "APIRouter":
-        """The endpoints, for ``app.include_router(hub.router)`` of FastAPI."""
-        from fastapi import APIRouter
+        """The endpoints, for ``app.include_router(hub.router)`` of FastAPI.
 
-        return APIRouter(routes=list(self.routes))
+        An app that gives them dependencies does not start, as FastAPI does not apply these to them.
+
+        Raises:
+            ConfigurationError: without FastAPI.
+        """
+        with needing_fastapi("hub.router"):
+            from hubbub.application.router import Inclusion
+
+        if self._inclusion is None:
+            self._inclusion = Inclusion(self.routes)
+        return self._inclusion.router()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:
+        """``FastAPI(lifespan=hub.lifespan)``. In a lifespan of your own, use ``async with hub:``.
+
+        Raises:
+            ConfigurationError: if the app includes `router` with dependencies.
+        """
+        if self._inclusion is not None:
+            self._inclusion.check(app)
+        async with super().lifespan(app):
+            yield
