@@ -16,6 +16,12 @@ def test_an_unknown_url_is_refused_and_named(url: str) -> None:
         broker_from_url(url)
 
 
+@pytest.mark.parametrize("scheme", ["memory", "sqlite", "embedded", "redis", "nats", "kafka"])
+def test_a_host_that_is_none_is_refused_as_any_url_that_cannot_work(scheme: str) -> None:
+    with pytest.raises(ConfigurationError):
+        broker_from_url(f"{scheme}://[::1")
+
+
 def test_the_password_of_a_url_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         broker_from_url("kafka://user:hunter2@localhost")

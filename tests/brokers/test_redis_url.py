@@ -50,6 +50,10 @@ class Nobody:
             Settings(addresses=(Address("one", 7000), Address("two")), cluster=True, tls=Tls()),
         ),
         (
+            "redis+cluster://one:7000,[::1]:7001,[::2]",
+            Settings(addresses=(Address("one", 7000), Address("::1", 7001), Address("::2")), cluster=True),
+        ),
+        (
             "redis://?prefix=app-1&timeout=9&connect_timeout=1.5&ping_interval=0.5&ping_timeout=1",
             Settings(prefix="app-1", timeout=9, connect_timeout=1.5, ping_interval=0.5, ping_timeout=1),
         ),

@@ -314,6 +314,7 @@ def test_a_table_of_rooms_has_the_fields_of_their_options_and_the_same_defaults(
             "redis+sentinel://a:1,b:2/name?sentinel_password=pw&db=1",
             "redis+sentinel://a:1,b:2/name?sentinel_password=***&db=1",
         ),
+        ("nats://ada:pw@a:1,[::1]:2", "nats://ada:***@a:1,[::1]:2"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
     ],
 )

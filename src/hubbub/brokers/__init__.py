@@ -2,10 +2,10 @@
 
 from importlib import import_module
 from typing import Final
-from urllib.parse import urlsplit
 
 from hubbub.brokers.base import Broker, HistoryPage, Receiver
 from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.urls import split_url
 from hubbub.core.errors import ConfigurationError
 
 __all__ = ["Broker", "HistoryPage", "MemoryBroker", "Receiver", "broker_from_url"]
@@ -32,7 +32,7 @@ def broker_from_url(url: str) -> Broker:
         ConfigurationError: if no broker has the URL's scheme, if its library is not installed, or if the URL
             cannot work.
     """
-    scheme = urlsplit(url).scheme
+    scheme = split_url(url).scheme
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
         raise ConfigurationError(f"No broker for {scheme + '://' if scheme else url!r}; there are {known}")

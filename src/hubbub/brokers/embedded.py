@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from hubbub.brokers.base import HistoryPage, Receiver
 from hubbub.brokers.embedded_process import ValkeyProcess
 from hubbub.brokers.embedded_server import Fsync
 from hubbub.brokers.redis import RedisBroker
+from hubbub.brokers.urls import split_url
 from hubbub.core.errors import BrokerError, ConfigurationError
 from hubbub.core.history import History
 from hubbub.core.messages import Payload, Publication
@@ -44,7 +45,7 @@ class EmbeddedBroker:
         Raises:
             ConfigurationError: if the URL cannot work, or if this platform has no Valkey.
         """
-        parts = urlsplit(url)
+        parts = split_url(url)
         if parts.netloc or parts.fragment:
             raise ConfigurationError(f"{url!r}: a folder is embedded:///path/to/folder")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -5,7 +5,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from hubbub.brokers import envelope
 from hubbub.brokers.base import HistoryPage, Receiver
@@ -14,6 +14,7 @@ from hubbub.brokers.sqlite_operations import Append, Claim, Clear, Erase, Read
 from hubbub.brokers.sqlite_schema import Synchronous
 from hubbub.brokers.sqlite_store import Bounds
 from hubbub.brokers.sqlite_thread import StoreThread
+from hubbub.brokers.urls import split_url
 from hubbub.core.errors import BrokerError, ConfigurationError
 from hubbub.core.history import History
 from hubbub.core.messages import Payload, Publication, payload_bytes
@@ -57,7 +58,7 @@ class SqliteBroker:
         Raises:
             ConfigurationError: if the URL cannot work.
         """
-        parts = urlsplit(url)
+        parts = split_url(url)
         path = unquote(parts.path[1:])
         if parts.netloc or parts.fragment:
             raise ConfigurationError(

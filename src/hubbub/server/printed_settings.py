@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 import msgspec
 
+from hubbub.brokers.urls import split_url
 from hubbub.server.configuration import DEFAULT, Configuration
 from hubbub.server.own_secrets import secrets_file
 from hubbub.server.quantities import Bytes, Seconds
@@ -32,7 +33,7 @@ def printed(configuration: Configuration) -> str:
 
 def masked_url(url: str) -> str:
     """A broker's URL without its password."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     credentials, at, host = parts.netloc.rpartition("@")
     if at:
         user, colon, _ = credentials.partition(":")

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from typing import Final, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
+from hubbub.brokers.urls import split_url
 from hubbub.core.errors import ConfigurationError
 
 DEFAULT_PORT: Final = 4222
@@ -57,10 +58,7 @@ class NatsOptions:
         Raises:
             ConfigurationError: if the URL cannot work. It never names the credentials.
         """
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise ConfigurationError("not a NATS URL") from error
+        parts = split_url(url)
         if parts.scheme not in ("nats", "tls"):
             raise ConfigurationError("a NATS URL begins with nats:// or tls://")
         if parts.path not in ("", "/") or parts.fragment:

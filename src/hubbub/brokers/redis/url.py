@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
+from hubbub.brokers.urls import split_url
 from hubbub.core.errors import ConfigurationError
 
 PORTS = {"redis": 6379, "rediss": 6379, "redis+sentinel": 26379, "redis+cluster": 6379}
@@ -74,10 +75,7 @@ class Settings:
         Raises:
             ConfigurationError: for a URL that cannot work.
         """
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise ConfigurationError("not a Redis URL; a password may need percent-encoding") from None
+        parts = split_url(url)
         if parts.scheme not in SCHEMES:
             raise ConfigurationError(
                 f"not a Redis URL: it begins with {' or '.join(map('{}://'.format, SCHEMES))}"
