@@ -64,8 +64,10 @@ class Events:
         exchange = _Exchange(_body(data))
         scope = _scope(path, visitor, data, exchange.body)
         work = asyncio.ensure_future(self._app(scope, exchange.receive, exchange.send))
+        work.add_done_callback(exchange.end)
         try:
-            await asyncio.wait((work, exchange.answered), return_when=asyncio.FIRST_COMPLETED)
+            # Not asyncio.wait: in Python 3.14 its frame and a task that is cancelled there keep each other.
+            await exchange.answered
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.wait((work,))
@@ -114,7 +116,7 @@ class _Exchange:
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.answer = b""
-        self.answered = asyncio.get_running_loop().create_future()  # set when the answer is whole
+        self.answered = asyncio.get_running_loop().create_future()  # set when no more of the answer will come
         self.status = 500
         self._given = False
 
@@ -129,8 +131,13 @@ class _Exchange:
             self.status = event["status"]
         elif event["type"] == "http.response.body":
             self.answer += event.get("body", b"")
-            if not event.get("more_body") and not self.answered.done():
-                self.answered.set_result(None)
+            if not event.get("more_body"):
+                self.end()
+
+    def end(self, *_: object) -> None:
+        """There is no more of the answer."""
+        if not self.answered.done():
+            self.answered.set_result(None)
 
 
 async def _wait_for(work: Awaitable[None]) -> None:
