@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -68,4 +69,5 @@ async def test_a_client_of_the_protocol_leaves_few_objects_to_the_garbage_collec
         assert len(hub.members("room")) == 12
     tracked = (counts[1] - counts[0]) / 10
     print(f"for each client: {tracked} objects")
-    assert tracked <= 69
+    # From Python 3.14 on the collector looks at every dict, not only at those that hold what it looks at.
+    assert tracked <= (78 if sys.version_info >= (3, 14) else 69)

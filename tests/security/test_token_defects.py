@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import sys
 import time
 from collections.abc import Mapping
 
@@ -87,12 +88,19 @@ def test_what_is_no_token_is_refused(token: str) -> None:
         '"ada"',
         "",
         "[" * 3_000 + "]" * 3_000,
-        '{"sub":"ada","exp":4000000000,"x":' + "[" * 2_000 + "]" * 2_000 + "}",
     ],
     ids=lambda payload: str(payload)[:60],
 )
 def test_a_well_signed_token_with_wrong_claims_is_refused(payload: object) -> None:
     refusal(Tokens(SECRET), forge(payload))
+
+
+def test_a_deep_nest_in_a_claim_of_no_meaning_is_no_error() -> None:
+    token = forge('{"sub":"ada","exp":4000000000,"x":' + "[" * 2_000 + "]" * 2_000 + "}")
+    if sys.version_info >= (3, 14):  # it counts the stack in bytes, and reads all that a token has room for
+        assert Tokens(SECRET).verify(token).id == "ada"
+    else:
+        refusal(Tokens(SECRET), token)
 
 
 @pytest.mark.parametrize(
