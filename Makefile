@@ -68,7 +68,7 @@ screenshots: ## make the pictures of the pages in docs/images
 	@scripts/setup test
 	@HUBBUB_CHROMIUM=$$(scripts/browser) && export HUBBUB_CHROMIUM && .venv/bin/python scripts/screenshots
 
-pin: ## renew constraints.txt (needs Python 3.11, 3.12 and 3.13)
+pin: ## renew constraints.txt (needs Python 3.11 to 3.14)
 	@scripts/pin
 
 clean: ## remove what was made here, .venv included
