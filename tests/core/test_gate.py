@@ -99,6 +99,37 @@ def test_messages_of_a_connection_have_a_rate() -> None:
     assert not place.message(5.05)
 
 
+def test_who_comes_again_from_an_address_goes_on_with_the_bucket_that_was_left() -> None:
+    one = gate(messages=Rate(20, 40))
+    first = one.enter("10.0.0.1")
+    assert all(first.message(5.0) for _ in range(40))
+    first.leave()
+    first.leave()
+    again, neighbour, other = one.enter("10.0.0.1"), one.enter("10.0.0.1"), one.enter("10.0.0.2")
+    assert [again.message(5.25) for _ in range(6)] == [True] * 5 + [False]
+    assert all(neighbour.message(5.25) for _ in range(40)), "it was left once"
+    assert all(other.message(5.25) for _ in range(40))
+    again.leave()
+    assert [one.enter("10.0.0.1").message(5.25), neighbour.message(5.25)] == [False, False]
+
+
+def test_who_says_nothing_does_not_take_what_an_earlier_one_left() -> None:
+    one = gate(messages=Rate(20, 40))
+    first = one.enter("10.0.0.1")
+    assert all(first.message(5.0) for _ in range(40))
+    first.leave()
+    one.enter("10.0.0.1").leave()
+    assert not one.enter("10.0.0.1").message(5.0)
+
+
+def test_clients_without_an_address_begin_with_a_full_bucket() -> None:
+    one = gate(messages=Rate(20, 40))
+    for _ in range(3):
+        place = one.enter(None)
+        assert [place.message(5.0) for _ in range(41)] == [True] * 40 + [False]
+        place.leave()
+
+
 def test_connections_of_a_user_share_a_rate_and_others_do_not_pay_for_it() -> None:
     one = gate(messages=None, user_messages=Rate(50, 3))
     first, second, other, nobody = (one.enter(None, user) for user in ("ada", "ada", "bob", None))

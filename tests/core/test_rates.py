@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.core.errors import ConfigurationError
-from hubbub.core.rates import Buckets, Rate
+from hubbub.core.rates import Buckets, Debts, Rate
 
 
 def test_a_burst_passes_and_not_one_more() -> None:
@@ -62,6 +62,32 @@ def test_there_are_never_more_buckets_than_allowed_and_the_oldest_goes_first() -
     assert len(buckets) == 3
     assert not buckets.spend("a", 0.0)
     assert buckets.spend("b", 0.0)
+
+
+def test_of_several_buckets_that_were_left_the_emptiest_is_taken_first() -> None:
+    debts = Debts(Rate(20, 40))
+    for full_at in (6.0, 7.0, 5.5):
+        debts.leave("ada", full_at)
+    assert [debts.take("ada", 5.0) for _ in range(4)] == [7.0, 6.0, 5.5, 5.0]
+    assert len(debts) == 0
+
+
+def test_debts_that_are_made_up_are_forgotten() -> None:
+    debts = Debts(Rate(10, 50))
+    for number in range(1_000):
+        debts.leave(str(number % 7), number / 100 + 5.0)
+    debts.take("nobody", 11.0)
+    assert len(debts) == 399, "those that are full after 11.0"
+    debts.take("nobody", 100.0)
+    assert len(debts) == 0
+
+
+def test_no_more_debts_are_kept_than_allowed_and_the_oldest_address_goes_first() -> None:
+    debts = Debts(Rate(1, 1), most=3)
+    for address in ("a", "b", "b", "c"):
+        debts.leave(address, 9.0)
+    assert len(debts) == 3
+    assert [debts.take(address, 1.0) for address in ("a", "b", "b", "c")] == [1.0, 9.0, 9.0, 9.0]
 
 
 @given(st.lists(st.floats(0, 0.3), max_size=300), st.floats(0.5, 50), st.integers(1, 20))

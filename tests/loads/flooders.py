@@ -17,6 +17,12 @@ AGAIN = 0.3
 class Visit(msgspec.Struct):
     """One connection of a flooder."""
 
+    client: int
+    """Whose it is."""
+
+    began: float
+    """In seconds, of a clock that all visits share."""
+
     seconds: float = 0.0
     sent: int = 0
     accepted: int = 0
@@ -41,7 +47,8 @@ class Flood:
 
     async def _visit(self, number: int, until: float) -> None:
         """Connect and send, until it is closed or the time is over."""
-        visit, ended, began = Visit(), asyncio.Event(), time.monotonic()
+        ended, began = asyncio.Event(), time.monotonic()
+        visit = Visit(number, began)
         self.visits.append(visit)
 
         def hear(text: bytes) -> None:
@@ -54,7 +61,8 @@ class Flood:
             visit.code = code
             ended.set()
 
-        client = await connect(self._port, f"/ws/room/flood-{number}?username=flooder-{number}", hear, end)
+        path = f"/ws/room/flood-{number}?username=flooder-{number}"
+        client = await connect(self._port, path, hear, end, f"198.51.100.{number}")
         while not ended.is_set() and (now := time.monotonic()) < until:
             client.say(f"flood {visit.sent}")
             visit.sent += 1

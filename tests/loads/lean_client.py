@@ -32,12 +32,20 @@ class LeanClient(asyncio.Protocol):
         path: what it asks for.
         hear: called with each message.
         ended: called once when an open connection has ended, with the close code.
+        address: where it says that it is, as a proxy would; None for nowhere else than here.
     """
 
-    __slots__ = ("_ended", "_hear", "_opened", "_path", "_rest", "code", "shaken", "transport")
+    __slots__ = ("_address", "_ended", "_hear", "_opened", "_path", "_rest", "code", "shaken", "transport")
 
-    def __init__(self, path: str, hear: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        hear: Callable[[bytes], None],
+        ended: Callable[[int], None],
+        address: str | None = None,
+    ) -> None:
         self._path = path
+        self._address = address
         self._hear = hear
         self._ended = ended
         self._rest = b""
@@ -51,9 +59,10 @@ class LeanClient(asyncio.Protocol):
         # uvloop's transports have the methods of `asyncio.Transport`, but are none.
         self.transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
+        forwarded = f"X-Forwarded-For: {self._address}\r\n" if self._address else ""
         self.transport.write(
             f"GET {self._path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{forwarded}\r\n".encode()
         )
 
     def data_received(self, data: bytes) -> None:
@@ -146,7 +155,11 @@ class LeanClient(asyncio.Protocol):
 
 
 async def connect(
-    port: int, path: str, hear: Callable[[bytes], None], ended: Callable[[int], None]
+    port: int,
+    path: str,
+    hear: Callable[[bytes], None],
+    ended: Callable[[int], None],
+    address: str | None = None,
 ) -> LeanClient:
     """Open a connection.
 
@@ -157,7 +170,7 @@ async def connect(
     try:
         async with asyncio.timeout(OPEN_SECONDS):
             _, client = await asyncio.get_running_loop().create_connection(
-                lambda: LeanClient(path, hear, ended), "127.0.0.1", port
+                lambda: LeanClient(path, hear, ended, address), "127.0.0.1", port
             )
             await client.opened()
     except BaseException:

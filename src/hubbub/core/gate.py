@@ -4,7 +4,7 @@ from typing import Final
 
 from hubbub.core.errors import LimitReached, Overloaded
 from hubbub.core.protection import Protection
-from hubbub.core.rates import Buckets, Rate
+from hubbub.core.rates import Buckets, Debts, Rate
 
 FORGIVEN: Final = 10.0
 """Seconds without a refusal after which a connection's strikes are forgotten."""
@@ -24,6 +24,7 @@ class Gate:
         self.commands = Rate(messages.per_second, messages.burst + subscriptions) if messages else None
         """Of commands about the connection itself, like subscribing."""
 
+        self._debts = Debts(messages) if messages else None
         self._most_open = protection.connections
         self._handshakes = Buckets(protection.handshakes) if protection.handshakes else None
         self._user_messages = Buckets(protection.user_messages) if protection.user_messages else None
@@ -59,11 +60,8 @@ class Gate:
         if self._most_open is not None and self._open >= self._most_open:
             raise Overloaded("Too many connections")
         most = self.protection.connections_per_address
-        if address is not None and most is not None:
-            if self._of_address.get(address, 0) >= most:
-                raise Overloaded("Too many connections of this address")
-        else:
-            address = None
+        if address is not None and most is not None and self._of_address.get(address, 0) >= most:
+            raise Overloaded("Too many connections of this address")
         place = Place(self, address)
         place.recognise(user)
         self._open += 1
@@ -86,6 +84,15 @@ class Gate:
         """Take a token of a user's; False if there is none."""
         return self._user_messages is None or self._user_messages.spend(user, now)
 
+    def debt(self, address: str | None, now: float) -> float:
+        """When the bucket of one that says its first word is full: it may be what an earlier one had left."""
+        return now if address is None or self._debts is None else self._debts.take(address, now)
+
+    def owe(self, address: str | None, full_at: float) -> None:
+        """One that has spoken is gone, and its bucket is full at `full_at`."""
+        if address is not None and self._debts is not None:
+            self._debts.leave(address, full_at)
+
     def free(self, address: str | None, user: str | None) -> None:
         """A place is free again."""
         self._open -= 1
@@ -100,7 +107,7 @@ class Place:
 
     Args:
         gate: gave it.
-        address: counted for it; None for none.
+        address: the client's; None for one that is not known.
     """
 
     __slots__ = (
@@ -118,7 +125,8 @@ class Place:
         self._gate = gate
         self._address = address
         self._user: str | None = None
-        self._messages_full_at = self._commands_full_at = 0.0
+        self._messages_full_at = 0.0  # until the first message
+        self._commands_full_at = 0.0
         self._strikes = 0
         self._struck_at = 0.0  # the last time
         self._free = False
@@ -135,6 +143,8 @@ class Place:
         """Take a token for a message; False if there is none, of the connection's or the user's."""
         rate = self._gate.protection.messages
         if rate is not None:
+            if not self._messages_full_at:
+                self._messages_full_at = self._gate.debt(self._address, now)
             later = rate.spend(self._messages_full_at, now)
             if later is None:
                 return False
@@ -164,6 +174,8 @@ class Place:
         """Give the place back; a second time does nothing."""
         if not self._free:
             self._free = True
+            if self._messages_full_at:
+                self._gate.owe(self._address, self._messages_full_at)
             self._gate.free(self._address, self._user)
 
 

@@ -78,3 +78,53 @@ class Buckets:
     def _sweep(self, now: float) -> None:
         self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
         self._sweep_at = now + self._rate.burst / self._rate.per_second
+
+
+class Debts:
+    """Buckets that were not full when a connection ended: the next one from its address takes one over.
+
+    Without this a client that is closed for its rate begins with a full bucket when it connects again.
+
+    Args:
+        rate: of the buckets.
+        most: kept at the same time; past that, what an address left that has been here longest is forgotten.
+    """
+
+    __slots__ = ("_count", "_left", "_most", "_rate", "_sweep_at")
+
+    def __init__(self, rate: Rate, most: int = MOST_BUCKETS) -> None:
+        self._rate = rate
+        self._most = most
+        self._left: dict[str, list[float]] = {}  # when each of the buckets is full, by address
+        self._count = 0
+        self._sweep_at = 0.0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def leave(self, address: str, full_at: float) -> None:
+        """A connection of the address ended; its bucket is full at `full_at`."""
+        while self._count >= self._most:
+            self._count -= len(self._left.pop(next(iter(self._left))))
+        self._left.setdefault(address, []).append(full_at)
+        self._count += 1
+
+    def take(self, address: str, now: float) -> float:
+        """Return when the emptiest bucket of the address is full, and forget it; `now` if there is none."""
+        if now >= self._sweep_at:
+            self._sweep(now)
+        left = self._left.get(address)
+        if left is None:
+            return now
+        full_at = max(left)
+        left.remove(full_at)
+        self._count -= 1
+        if not left:
+            del self._left[address]
+        return max(full_at, now)
+
+    def _sweep(self, now: float) -> None:
+        left = {address: [at for at in all_at if at > now] for address, all_at in self._left.items()}
+        self._left = {address: all_at for address, all_at in left.items() if all_at}
+        self._count = sum(map(len, self._left.values()))
+        self._sweep_at = now + self._rate.burst / self._rate.per_second
