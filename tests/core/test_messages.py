@@ -65,12 +65,16 @@ def test_json_is_decoded() -> None:
     assert from_json('{"a": [1, "é"]}') == {"a": [1, "é"]}
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "nope", "{'a': 1}", "NaN", '"\ud800"', '"\\ud800"', "[" * 100_000, "1 2"]
-)
+@pytest.mark.parametrize("text", ["", "{", "nope", "{'a': 1}", "NaN", '"\ud800"', '"\\ud800"', "1 2"])
 def test_what_is_not_json_is_an_invalid_message(text: str) -> None:
     with pytest.raises(InvalidMessage, match="Invalid JSON"):
         from_json(text)
+
+
+@pytest.mark.parametrize("depth", [65, 1_000, 100_000])
+def test_a_deep_nest_is_called_so_however_deep_the_parser_gets(depth: int) -> None:
+    with pytest.raises(InvalidMessage, match="JSON nested too deeply"):
+        from_json("[" * depth + "]" * depth)
 
 
 def test_binary_is_no_json() -> None:

@@ -59,14 +59,22 @@ async def test_bytes_to_the_connection_manager_close_1003(tutorial: ServerProces
         '{"action":1e999}',
         '{"action":"\\ud800"}',
         '{"action":' + "9" * 5_000 + "}",
-        "[" * 5_000,
-        '{"a":' * 5_000 + "1" + "}" * 5_000,
         '{"action":"x"} {"action":"y"}',
     ],
     ids=lambda text: text[:20],
 )
 async def test_broken_json_closes_1007_with_an_error(tutorial: ServerProcess, text: str) -> None:
     assert await refusal(tutorial, "/ws/json", text) == (error("Invalid JSON"), 1007)
+
+
+async def test_a_deep_nest_closes_1007_with_an_error(tutorial: ServerProcess) -> None:
+    text = '{"a":' * 5_000 + "1" + "}" * 5_000
+    assert await refusal(tutorial, "/ws/json", text) == (error("JSON nested too deeply"), 1007)
+
+
+async def test_a_deep_nest_without_an_end_closes_1007_with_an_error(tutorial: ServerProcess) -> None:
+    answers = [(error(said), 1007) for said in ("JSON nested too deeply", "Invalid JSON")]
+    assert await refusal(tutorial, "/ws/json", "[" * 5_000) in answers  # as far as the parser gets
 
 
 @pytest.mark.parametrize("text", ["[]", '"action"', "5", "null", "true"])

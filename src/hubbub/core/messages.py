@@ -11,6 +11,8 @@ from hubbub.core.positions import Position
 MAX_JSON_DEPTH: Final = 64
 """How deep the JSON of a client may be nested."""
 
+_TOO_DEEP: Final = "JSON nested too deeply"
+
 
 class Json(str):
     """Text that is JSON, made by `to_payload` of something that is neither `str` nor `bytes`.
@@ -116,7 +118,9 @@ def from_json(payload: Payload) -> Any:
         raise WrongMessageType("Expected a text message with JSON")
     try:
         value = msgspec.json.decode(str(payload))  # of `Json`, msgspec takes none
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+    except RecursionError as error:  # each version of Python gets to another depth, all of them past ours
+        raise InvalidMessage(_TOO_DEEP) from error
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise InvalidMessage("Invalid JSON") from error
     if payload.count("[") + payload.count("{") > MAX_JSON_DEPTH:
         _check_depth(value)
@@ -131,7 +135,7 @@ def _check_depth(value: object) -> None:
         )
         if not level:
             return
-    raise InvalidMessage("JSON nested too deeply")
+    raise InvalidMessage(_TOO_DEEP)
 
 
 def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
