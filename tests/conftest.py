@@ -1,40 +1,22 @@
 """What all tests share."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from chromium import SHELL, WHOLE, find_chromium, launched
+from playwright.async_api import Browser
 
 pytest.register_assert_rewrite(
     "broker_contract", "erasing_contract", "guests", "polling", "raw_client", "servers"
 )
 
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def find_chromium() -> str:
-    """The browser's path; without a browser the test fails, it is never skipped."""
-    names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
-    found = os.environ.get("HUBBUB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.fail("no browser: apt-get install chromium, or set HUBBUB_CHROMIUM to the path of a Chromium")
-    return found
-
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGS)
+    """One for all tests. Without a browser they fail, they are never skipped."""
+    path = find_chromium(SHELL, *WHOLE)
+    if path is None:
+        pytest.fail("no browser: apt-get install chromium, or set HUBBUB_CHROMIUM to the path of a Chromium")
+    async with launched(path) as browser:
         yield browser
-        await browser.close()

@@ -127,6 +127,23 @@ async def test_a_page_that_becomes_visible_ends_a_wait(client: ClientPage) -> No
     assert len(client.server.attempts) == 2
 
 
+async def test_a_page_that_is_put_away_closes_its_connection_until_it_is_visible_again(
+    client: ClientPage,
+) -> None:
+    await client.open(minDelay=60_000)
+    server = await client.server.connection()
+    await client.event("open")
+    await client.js("void dispatchEvent(new PageTransitionEvent('pagehide', { persisted: false }))")
+    await client.settle()
+    assert await client.events("close") == [], "it is unloaded, which needs nobody's help"
+    await client.js("void dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    await server.wait_closed()
+    assert (await client.event("close"))["code"] == 1001
+    await client.js("void document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
+    await client.event("open", 2)
+    assert len(client.server.attempts) == 2
+
+
 async def test_while_offline_the_longest_delay_is_the_only_one(client: ClientPage) -> None:
     await client.freeze_time()
     client.server.refuse = True

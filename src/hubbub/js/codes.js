@@ -6,8 +6,10 @@ export const OPEN = 1;
 export const CLOSING = 2;
 export const CLOSED = 3;
 
-/** Close codes: the end as it was meant, a broken link, a refusal; then another attempt, later or at once. */
+/** Close codes: the end as it was meant, a page that is left, a broken link, a refusal; then another attempt,
+ * later or at once. */
 export const NORMAL = 1000;
+export const AWAY = 1001;
 export const ABNORMAL = 1006;
 export const POLICY = 1008;
 export const LATER = 1013;

@@ -34,8 +34,8 @@ export function makeLink(options, opened, heard, ended) {
     isOver = true;
     clearTimeout(timer);
     socket?.close(); // the browser tells nothing more of it that is heard
-    const how = /** @type {const} */ ([hasFailed, hasHeard, now() - openedAt >= options.minDelay]);
-    queueMicrotask(() => ended(end, ...how)); // never within the user's own call of close()
+    // never within the user's own call of close()
+    queueMicrotask(() => ended(end, hasFailed, hasHeard, now() - openedAt >= options.minDelay));
   };
   const fail = (/** @type {string} */ reason, error = /** @type {unknown} */ (undefined)) => {
     hasFailed = true;

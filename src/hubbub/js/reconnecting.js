@@ -18,7 +18,7 @@
  *   the `close` event is the sign of it.
  */
 
-import { AT_ONCE, CLOSED, CLOSING, CONNECTING, NORMAL, OPEN, POLICY } from "./codes.js";
+import { AT_ONCE, AWAY, CLOSED, CLOSING, CONNECTING, NORMAL, OPEN, POLICY } from "./codes.js";
 import { emit } from "./emit.js";
 import { makeLink } from "./link.js";
 import { refuse, sendQueue, sizeOf } from "./queue.js";
@@ -175,13 +175,13 @@ export class ReconnectingWebSocket extends /** @type {TargetClass} */ (EventTarg
     checkClose(code, reason);
     if (this.#readyState >= CLOSING) return;
     this.#readyState = CLOSING;
-    clearTimeout(this.#retryTimer);
+    this.#stopWaiting();
     this.#link.close(code, reason);
   }
 
   /** Ends a wait with an attempt at once; without a wait it does nothing. Not in the browser's interface. */
   retryNow() {
-    if (this.#readyState === CONNECTING && this.#retryTimer) this.#link = this.#connect();
+    if (this.#retryTimer) this.#link = this.#connect();
   }
 
   /** Takes the present connection for ended with this code, which says what follows. Without one it does
@@ -201,8 +201,7 @@ export class ReconnectingWebSocket extends /** @type {TargetClass} */ (EventTarg
   get #connection() { return this.#readyState ? this.#link.socket() : null; }
 
   #connect() {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
+    this.#stopWaiting();
     const opened = () => {
       if (this.#readyState !== CONNECTING) return;
       this.#readyState = OPEN;
@@ -231,12 +230,14 @@ export class ReconnectingWebSocket extends /** @type {TargetClass} */ (EventTarg
     if (this.#readyState === CONNECTING) this.#wait(atOnce); // no listener closed it
   };
 
+  #stopWaiting() { this.#retryTimer = void clearTimeout(this.#retryTimer); }
+
   /** @param {boolean} [atOnce] */
   #wait(atOnce) {
     const { minDelay, maxDelay, factor, jitter } = this.#options;
     const backoff = Math.round(minDelay * factor ** this.#attempts * (1 + jitter * Math.random()));
     const delay = atOnce ? 0 : this.#offline ? maxDelay : Math.min(maxDelay, backoff);
-    clearTimeout(this.#retryTimer);
+    this.#stopWaiting();
     this.#retryTimer = setTimeout(() => this.retryNow(), delay);
     emit(this, "reconnecting", { attempt: ++this.#attempts, delay, at: Date.now() + delay });
   }
@@ -244,7 +245,7 @@ export class ReconnectingWebSocket extends /** @type {TargetClass} */ (EventTarg
   /** Hears what the browser says of the network and of the page, until it is over. */
   #listen() {
     const look = () => (this.retryNow(), this.#link.watch());
-    /** @type {Record<string, () => unknown>} */
+    /** @type {Record<string, (event: any) => unknown>} */
     const listeners = {
       offline: () => {
         this.#offline = true;
@@ -256,6 +257,8 @@ export class ReconnectingWebSocket extends /** @type {TargetClass} */ (EventTarg
         look();
       },
       visibilitychange: () => document.hidden || look(),
+      // The browser may keep the page for a way back. It would not be heard of there, and still count as here.
+      pagehide: (event) => event.persisted && this.drop(AWAY),
     };
     for (const type in listeners) addEventListener(type, listeners[type], { signal: this.#listeners.signal });
   }
