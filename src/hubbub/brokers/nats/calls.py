@@ -12,6 +12,10 @@ COMMAND_TIMEOUT: Final = 5.0
 """Seconds that an answer may take."""
 
 
+class NotBegun(BrokerError):
+    """Nothing of an answer came within the time in which it has to begin."""
+
+
 class NoResponders(BrokerError):
     """Nothing on the server answers to the subject: JetStream is off, or the stream is not there."""
 
@@ -50,27 +54,36 @@ class Calls:
         self._numbers = count(1)
         self._waiting: dict[int, _Call] = {}
 
-    async def ask(self, send: Callable[[str], Awaitable[None]], *, many: bool = False) -> list[Reply]:
+    async def ask(
+        self, send: Callable[[str], Awaitable[None]], *, many: bool = False, begin: float | None = None
+    ) -> list[Reply]:
         """Send a request, and wait for its answer.
 
         Args:
             send: sends it; gets the reply subject.
             many: wait for any number of messages and the status that ends them.
+            begin: seconds within which the first of them has to come; None for `COMMAND_TIMEOUT`.
 
         Raises:
             NoResponders: if nothing answers to the subject.
+            NotBegun: if nothing came within `begin`.
             BrokerError: if there is no answer in time, or `fail` is called meanwhile.
         """
         number = next(self._numbers)
         call = self._waiting[number] = _Call(many, asyncio.get_running_loop().create_future())
+        patience: asyncio.TimerHandle | None = None
         try:
             await send(f"{self._inbox}.{number}")
+            if begin is not None:
+                patience = asyncio.get_running_loop().call_later(begin, _give_up, call)
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 replies = await call.future
         except TimeoutError as error:
             raise BrokerError(f"NATS did not answer within {COMMAND_TIMEOUT} s") from error
         finally:
             del self._waiting[number]
+            if patience is not None:
+                patience.cancel()
         if replies[-1].status == "503":
             raise NoResponders("nothing on the NATS server answers: is the stream there?")
         return replies
@@ -91,3 +104,8 @@ class Calls:
             if not call.future.done():
                 call.future.set_exception(error)
                 call.future.exception()  # who waited for it may have been cancelled
+
+
+def _give_up(call: _Call) -> None:
+    if not call.replies and not call.future.done():
+        call.future.set_exception(NotBegun("NATS did not begin to answer"))

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import random
 import secrets
-import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from nats import errors
@@ -19,7 +19,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hubbub.brokers.nats.calls import Calls, Reply
+from hubbub.brokers.nats.calls import Calls, NotBegun, Reply
+from hubbub.brokers.nats.encryption import Encryption
 from hubbub.brokers.nats.options import NatsOptions
 from hubbub.core.errors import BrokerError, ConfigurationError
 
@@ -32,6 +33,9 @@ LOOK: Final = 0.5
 
 SILENCE: Final = 2.0
 """Seconds without a sign of life after which the server counts as frozen."""
+
+PATIENCE: Final = (0.25, 0.5, 1.0, 1.0, 1.0, 1.25)
+"""Seconds in which the answer to what is only read has to begin; after each but the last it is asked anew."""
 
 MAX_UNWRITTEN: Final = 268_435_456
 """Bytes that may wait to be written; those who publish keep far below it."""
@@ -54,16 +58,6 @@ class Handle:
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-
-
-class _Context(ssl.SSLContext):
-    """Knows whether it was used: nats-py would speak in clear to a server that does not ask for TLS."""
-
-    used = False
-
-    def wrap_bio(self, *args: Any, **keywords: Any) -> ssl.SSLObject:
-        self.used = True
-        return super().wrap_bio(*args, **keywords)
 
 
 class Link:
@@ -126,10 +120,7 @@ class Link:
     async def _connect(self, server: str) -> None:
         options = self._options
         self._client, self._began = Client(), True
-        context: _Context | None = None
-        if options.tls:
-            context = _Context(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_default_certs()
+        context = Encryption.begin() if options.tls else None
 
         def guarded(secret: str) -> Callable[[], str]:
             def give() -> str:
@@ -212,8 +203,16 @@ class Link:
         return (await self._calls.ask(lambda reply: self._send(subject, data, headers, reply)))[0]
 
     async def request_many(self, subject: str, data: bytes) -> list[Reply]:
-        """Send a message and wait for all answers; the last is a status. Raises as `request` does."""
-        return await self._calls.ask(lambda reply: self._send(subject, data, None, reply), many=True)
+        """Read something: send a message and wait for all answers; the last is a status. Raises as `request`.
+
+        It goes to any of the servers that have the stream, and a frozen one stays among them for a minute.
+        """
+        for begin in PATIENCE:
+            try:
+                return await self._calls.ask(partial(self._send, subject, data, None), many=True, begin=begin)
+            except NotBegun:
+                continue
+        raise BrokerError(f"NATS did not answer within {sum(PATIENCE)} s")
 
     async def barrier(self) -> None:
         """Return once the server has taken all that was sent before. Calls in one tick share one echo.
