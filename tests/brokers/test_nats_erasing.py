@@ -228,3 +228,17 @@ async def test_a_history_with_erased_ones_is_trimmed_and_removed_as_ever(
     assert await node.read() == []
     assert len(await stored(server, prefix)) == 1
     assert await node.read(since=position_of(made[-1])) == []
+
+
+async def test_a_message_that_the_stream_has_lost_makes_a_resume_fail(
+    node: Node, server: NatsServer, prefix: str
+) -> None:
+    made = [(await say(node, payload))[0] for payload in "abcd"]
+    client = await nats.connect(f"nats://127.0.0.1:{server.port}")
+    manager = client.jsm()
+    name = await manager.find_stream_name_by_subject(f"{prefix}.in.*")
+    await manager.delete_msg(name, 3)  # after a marker and "a"; by nobody who restates what it had
+    await client.close()
+    with pytest.raises(HistoryGone):
+        await everything(node, position_of(made[0]))
+    assert [one.payload for one in await everything(node, position_of(made[1]))] == ["c", "d"]

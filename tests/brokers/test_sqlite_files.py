@@ -17,7 +17,7 @@ from hands import Hands
 from polling import eventually
 from sqlite_nodes import LARGE, read_all, running
 
-from hubbub import BrokerError, ConfigurationError, Position
+from hubbub import BrokerError, ConfigurationError, HistoryGone, Position
 from hubbub.brokers import sqlite_link, sqlite_store
 from hubbub.brokers.base import IDEMPOTENCY_WINDOW
 from hubbub.brokers.sqlite import SqliteBroker
@@ -289,12 +289,15 @@ async def test_a_disk_that_does_not_answer_is_noticed_and_comes_back(
 
 async def test_publications_that_the_file_has_lost_are_told(path: Path) -> None:
     async with running(SqliteBroker(path)) as node:
-        await node.fill(*"abc")
+        made = await node.fill(*"abcd")
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM publications WHERE position = 2")
     async with running(SqliteBroker(path)) as node:
         with pytest.raises(BrokerError, match="damaged"):
             await read_all(node)
+        with pytest.raises(HistoryGone, match="damaged"):  # who resumes begins anew, and tries not for ever
+            await node.read(since=made[0].position)
+        assert await node.read(since=made[1].position) == ["c", "d"]
 
 
 async def test_a_backup_can_be_made_while_it_runs(node: Node, path: Path) -> None:

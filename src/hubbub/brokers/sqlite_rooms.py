@@ -1,5 +1,6 @@
 """Rooms of the SQLite broker: what is in the tables, and what waits in memory and journal to get there."""
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ _Row: TypeAlias = tuple[int, int, float, int, bytes]
 
 _COLUMNS = "id, name, epoch, top, first, mark, first_mark, written, expires"
 _INSERT = "INSERT INTO publications (room, position, time, mark, data) VALUES "
+
+_logger = logging.getLogger("hubbub")
 
 
 @dataclass(slots=True)
@@ -108,8 +111,8 @@ class Rooms:
         """A page of a room's history.
 
         Raises:
-            HistoryGone: if not all that followed `since` is kept.
-            BrokerError: if the file is damaged.
+            HistoryGone: if not all that followed `since` is kept, or the file is damaged there.
+            BrokerError: if the file is damaged, and nothing is to be resumed.
         """
         room = self.room(read.room)
         first, _ = self.oldest(room, read.history, read.time)
@@ -118,8 +121,12 @@ class Rooms:
         if since is not None:
             if since.epoch != room.epoch or not first - 1 <= since.offset <= top:
                 raise HistoryGone(f"The history no longer holds all that followed {since}")
-            first = since.offset + 1
-        if read.reverse and since is None:
+            try:
+                return HistoryPage(self._first(room, since.offset + 1, limit), room.position)
+            except BrokerError as error:  # who asks again would never get any further
+                _logger.error("room %s cannot be resumed from %s: %s", room.name, since, error)
+                raise HistoryGone(str(error)) from error
+        if read.reverse:
             return HistoryPage(self._last(room, first, limit), room.position)
         return HistoryPage(self._first(room, first, limit), room.position)
 
