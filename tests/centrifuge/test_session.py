@@ -50,6 +50,16 @@ def test_a_client_can_bring_its_positions_in_all_channels_it_may_have() -> None:
     assert len(msgspec.json.encode(request)) < Session("c", JSON_CODEC, Terms(), 0.0).frame_limit
 
 
+@pytest.mark.parametrize("rooms", [128, 1_000])
+def test_a_client_can_connect_and_subscribe_to_all_channels_it_may_have_in_one_frame(rooms: int) -> None:
+    """As the JavaScript SDK does, whenever it connects."""
+    session = Session("c", JSON_CODEC, Terms(limits=Limits(rooms_per_connection=rooms)), 0.0)
+    lines = [f'{{"id":{n},"subscribe":{{"channel":"room{n}"}}}}' for n in range(2, rooms + 2)]
+    session.receive(JSON_CODEC.decode_commands("\n".join(['{"id":1,"connect":{}}', *lines])), 0.0)
+    _, *followed = session.answer(1, Accepted(), 0.0)
+    assert [type(action) for action in followed] == [actions.Subscribe] * rooms
+
+
 def test_a_session_with_many_open_commands_is_busy() -> None:
     session = connected(limits=Limits(inbox_messages=3))
     session.receive(rpcs(2), 0.0)

@@ -12,8 +12,8 @@ from hubbub.centrifuge.requests import NOTHING, Command
 from hubbub.centrifuge.results import ChannelPublication, Reply
 from hubbub.core.messages import Payload, Publication
 
-MAX_COMMANDS: Final = 128
-"""Commands that one frame may hold."""
+MAX_COMMANDS: Final = 4_096
+"""Commands that one frame may hold. An SDK connects and subscribes to all its channels in one frame."""
 
 
 class Codec(ABC):

@@ -29,8 +29,8 @@ Handler: TypeAlias = Callable[[Answer, float], None]
 Work: TypeAlias = Callable[[float], None]
 """A command that waits for its turn."""
 
-MOST_WAITING: Final = 512
-"""Commands that may wait for their turn; one more closes 3013."""
+MOST_WAITING: Final = 4_096
+"""Commands that may wait for their turn, as all of one frame may; one more closes 3013."""
 
 
 class Dialogue:
