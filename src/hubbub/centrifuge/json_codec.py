@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from hubbub.centrifuge.codec import MAX_COMMANDS, Codec, milliseconds
-from hubbub.centrifuge.json_text import as_json, check_depth, embed_json, quote
+from hubbub.centrifuge.json_text import as_json, check_depth, embed_json, quote, without_lone_surrogates
 from hubbub.centrifuge.publishers import publisher_info
 from hubbub.centrifuge.requests import Command
 from hubbub.centrifuge.results import ChannelPublication, Push, Reply
@@ -80,9 +80,19 @@ class JsonCodec(Codec):
 def _decode(line: str) -> Command:
     try:
         check_depth(line)
-        return _decoder.decode(line)
+        return _read(line)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidMessage("Not a command") from error
+
+
+def _read(line: str) -> Command:
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError:
+        mended = without_lone_surrogates(line)
+        if mended == line:
+            raise
+        return _decoder.decode(mended)
 
 
 JSON_CODEC = JsonCodec()

@@ -16,6 +16,12 @@ _STEPS: Final = bytes.maketrans(
     b'[{]}"', bytes((1, 1, 255, 255, 0))
 )  # down a level, up a level (-1), neither
 
+_ESCAPES: Final = re.compile(
+    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|\\u[Dd][89A-Fa-f][0-9A-Fa-f]{2}|\\."
+)  # a surrogate pair, a surrogate, any other escape
+_LONE: Final = 6
+"""Characters of the escape of one surrogate; any other escape is of another length."""
+
 _decoder = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax and makes nothing
 
 
@@ -68,6 +74,15 @@ def bytes_as_json(data: bytes) -> Json | None:
         return as_json(data.decode())
     except UnicodeDecodeError:
         return None
+
+
+def without_lone_surrogates(text: str) -> str:
+    """JSON with U+FFFD in place of each escape of a surrogate that is no half of a pair.
+
+    `JSON.stringify` writes such escapes (ECMA-262, QuoteJSONString), as of a text that was cut within an
+    emoji. They stand for no text that UTF-8 has, so msgspec takes no JSON with them.
+    """
+    return _ESCAPES.sub(lambda found: r"\ufffd" if len(found[0]) == _LONE else found[0], text)
 
 
 def check_depth(text: str) -> None:
