@@ -49,8 +49,8 @@ class _Connection(msgspec.Struct):
     expire_at: _Time = None
     info: Any = None
     b64info: str | None = None
-    channels: list[str] = []
-    subs: Mapping[str, _Channel] = {}
+    channels: list[str] | None = None
+    subs: Mapping[str, _Channel | None] | None = None
     channel: Any = None
     jti: str | None = None
     iat: _Time = None
@@ -83,8 +83,8 @@ def read_identity(claims: Claims, *, anonymous: bool) -> Identity:
         raise Unauthorized("sub")
     ends = _ends(said.exp, said.expire_at)
     rest = {name: value for name, value in claims.items() if name not in ("sub", "exp")}
-    rooms = {name: Grant(by_token=True) for name in said.channels}
-    rooms |= {name: _grant(channel) for name, channel in said.subs.items()}
+    rooms = {name: Grant(by_token=True) for name in said.channels or ()}
+    rooms |= {name: _grant(channel or _Channel()) for name, channel in (said.subs or {}).items()}
     return Identity(
         User(said.sub, rest, ends) if said.sub else None,
         _payload(said.info, said.b64info),

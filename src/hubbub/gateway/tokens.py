@@ -21,7 +21,7 @@ _PUBLIC: Final = ("RS", "PS", "ES", "Ed")
 
 
 class TokenExpired(Unauthorized):
-    """A token that was good once: the client may fetch a new one (109)."""
+    """A genuine token after its end, or before it begins: the client may fetch another (109)."""
 
 
 class TokenVerifier:
@@ -76,7 +76,7 @@ class TokenVerifier:
         """What a genuine token claims. It has to be waited for where keys have to be fetched.
 
         Raises:
-            TokenExpired: for one that is genuine, but not good any more.
+            TokenExpired: for one that is genuine, but not good any more, or not yet.
             Unauthorized: for any other token. `detail` says why, for the log alone.
         """
         if len(token) > MAX_TOKEN_BYTES:
@@ -107,6 +107,8 @@ class TokenVerifier:
                 )
             except jwt.ExpiredSignatureError:
                 raise TokenExpired("expired") from None
+            except jwt.ImmatureSignatureError:
+                raise TokenExpired("not good yet") from None
             except _defects() as error:
                 detail = detail or type(error).__name__
             else:

@@ -151,8 +151,8 @@ def _verdict(token: str, settings: Settings) -> tuple[str, bool]:
         verifier = TokenVerifier(secret, audience=settings.token_audience, issuer=settings.token_issuer)
         try:
             verifier.claims(token)
-        except TokenExpired:
-            return f"no: expired; signed with secret {number} of {len(settings.secret)}", False
+        except TokenExpired as error:
+            return f"no: {error.detail}; signed with secret {number} of {len(settings.secret)}", False
         except Unauthorized as error:
             refusal = error.detail
             if refusal != "InvalidSignatureError":
