@@ -127,6 +127,29 @@ async def test_what_is_malformed_is_a_bad_request(api_server: Server, method: st
 
 
 @pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        (
+            "publish",
+            b'{"channel": "open:a", "data": null, "idempotency_key": null, "version": null, "tags": null}',
+        ),
+        ("channels", b'{"pattern": null}'),
+        ("disconnect", b'{"user": "a", "client": null, "whitelist": null, "disconnect": null}'),
+        ("batch", b'{"commands": null, "parallel": null}'),
+        ("batch", rb'{"commands": [{"publish": {"channel": "open:a", "data": "\ud83d", "b64data": null}}]}'),
+        ("publish", rb'{"channel": "open:a", "data": "\ud83d"}'),
+    ],
+)
+async def test_null_is_as_good_as_no_field_and_half_an_emoji_is_text(
+    api_server: Server, method: str, body: bytes
+) -> None:
+    answer = await ask(api_server, method, body)
+    assert answer.status_code == 200
+    assert not answer.json().get("error")
+    assert not any("error" in reply for reply in answer.json().get("replies", []))
+
+
+@pytest.mark.parametrize(
     ("method", "request_", "code"),
     [
         ("publish", {"data": 1}, 107),

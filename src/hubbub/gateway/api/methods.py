@@ -13,6 +13,7 @@ from hubbub.centrifuge.json_text import check_depth
 from hubbub.centrifuge.results import Result
 from hubbub.core.errors import BrokerError, HistoryGone, HubbubError, InvalidMessage
 from hubbub.gateway.api import requests
+from hubbub.gateway.api.bodies import decode_body
 from hubbub.gateway.api.channels import Channels
 from hubbub.gateway.api.publishing import Known, Publishing
 from hubbub.gateway.api.requests import Request
@@ -115,7 +116,7 @@ class Methods:
 
         A request that is malformed is answered so in its place (107), an unknown method with 104.
         """
-        batch = _batches.decode(body)
+        batch = decode_body(_batches, body)
         if len(batch.commands) > MAX_COMMANDS:
             raise InvalidMessage("Too many commands")
         if not batch.parallel:
@@ -152,7 +153,7 @@ def _method(kind: type[R], perform: Callable[[R], Awaitable[Result]]) -> Method:
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
 
     async def call(body: bytes) -> Result:
-        return await perform(decoder.decode(body))
+        return await perform(decode_body(decoder, body))
 
     return Method(kind, get_type_hints(perform)["return"], call)
 
