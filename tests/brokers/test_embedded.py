@@ -17,8 +17,9 @@ from broker_node import KEEP, Node
 from polling import eventually
 
 from hubbub import BrokerError, ConfigurationError, History
-from hubbub.brokers import Broker, broker_from_url, embedded_process, embedded_server
+from hubbub.brokers import Broker, broker_from_url, embedded_log, embedded_process, embedded_server
 from hubbub.brokers.embedded import EmbeddedBroker
+from hubbub.brokers.embedded_log import ServerLog
 from hubbub.brokers.embedded_process import ValkeyProcess
 from hubbub.brokers.embedded_server import Control
 from hubbub.brokers.file_lock import FileLock
@@ -281,6 +282,21 @@ async def test_what_valkey_logs_is_logged(folder: Path, caplog: pytest.LogCaptur
     async with running(folder):
         await eventually(lambda: "Ready to accept connections" in caplog.text)
     assert {record.name for record in caplog.records} == {"hubbub", "hubbub.valkey"}
+
+
+def test_the_log_file_begins_anew_when_it_is_large(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_log, "LARGEST", 100)
+    file = tmp_path / "valkey.log"
+    log = ServerLog(file)
+    with caplog.at_level(logging.INFO, "hubbub.valkey"):
+        for number in range(3):
+            with file.open("ab") as writing:
+                writing.write(b"line %d %s\n" % (number, b"x" * 60))
+            log.tell()
+    assert [one.getMessage()[:6] for one in caplog.records] == ["line 0", "line 1", "line 2"]
+    assert file.stat().st_size < 100
 
 
 async def test_a_valkey_that_cannot_start_is_told_with_the_place_of_its_log(

@@ -187,6 +187,26 @@ async def test_a_store_that_went_back_is_not_taken_for_a_late_answer(scene: Scen
     assert scene.log.payloads[-1] == "5"
 
 
+async def test_what_was_held_from_before_the_store_went_back_is_not_taken_for_what_came_after(
+    scene: Scene,
+) -> None:
+    for _ in range(3):
+        scene.rooms.arrived(scene.store.publish())
+    scene.store.publish()  # lost
+    scene.store.away = True
+    scene.rooms.arrived(scene.store.publish())  # held, as what is before it cannot be read
+    await eventually(lambda: scene.store.reads)
+    scene.store.go_back(3)
+    await scene.look()
+    scene.store.away = False
+    for _ in range(3):
+        scene.store.publish()  # lost, at the offsets of those that are gone
+    await scene.look()
+    await scene.level()
+    assert scene.log.interruptions == [Position("1", 5)]
+    assert scene.log.payloads == ["0", "1", "2"], "what was held is not at that position any more"
+
+
 async def test_a_late_answer_is_not_taken_for_a_store_that_went_back(scene: Scene) -> None:
     delivered, position = scene.rooms.position("r"), scene.store.position
     scene.rooms.arrived(scene.store.publish())

@@ -246,6 +246,18 @@ def test_a_room_whose_newest_is_too_old_is_emptied_in_steps(
     assert offsets(writer.append("after", room="c", history=large)) == [36]
 
 
+def test_a_sweep_leaves_a_room_alone_that_has_something_in_the_journal(writer: Writer) -> None:
+    writer.append("old")
+    writer.store.save(writer.time)
+    writer.time += 61.0
+    writer.append("new")
+    while writer.store.sweep(writer.time):
+        pass
+    assert writer.payloads() == ["new"]
+    writer.open_again(saved=False)
+    assert writer.payloads() == ["new"]
+
+
 def test_a_room_nothing_was_written_to_for_30_days_is_forgotten(writer: Writer) -> None:
     (first,) = writer.append("a")
     writer.append("b", room="long", history=History(ttl=2 * UNUSED_ROOM))

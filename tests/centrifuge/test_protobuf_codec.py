@@ -171,7 +171,8 @@ def test_the_schema_file_says_what_the_tables_say() -> None:
         b"\x03\x22\x05\x0a",
         b"\x05\x22\x03\x0a\x01\xff",
         b"\x03\x79\x00\x00",
-        b"\x0e\x2a\x0c\x38" + b"\xff" * 9 + b"\x01",
+        b"\x0d\x2a\x0b\x38" + b"\xff" * 9 + b"\x01",  # an offset of 2**64 - 1
+        b"\x0d\x2a\x0b\x38" + b"\x80" * 9 + b"\x01",  # of 2**63
         b"\x00" * (MAX_COMMANDS + 1),
     ],
     ids=repr,

@@ -87,6 +87,12 @@ def test_an_allowed_origin_is_that_origin_exactly() -> None:
         assert not allows(origins, other, "api.example.com"), other
 
 
+def test_a_socket_that_is_known_to_be_encrypted_is_not_opened_by_a_page_that_is_not() -> None:
+    Origins().check("https://example.com", "example.com", secure=True)
+    with pytest.raises(OriginRefused):
+        Origins().check("http://example.com", "example.com", secure=True)
+
+
 def test_one_origin_may_be_given_as_a_plain_string() -> None:
     assert allows(Origins("https://app.example.com"), "https://app.example.com", "x")
 

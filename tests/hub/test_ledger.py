@@ -123,6 +123,22 @@ async def test_an_entry_that_is_written_again_does_not_undo_what_came_meanwhile(
         assert one.ledger.get(b"a") is None
 
 
+async def test_what_does_not_count_is_forgotten_once_nothing_older_can_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "REWRITE_AFTER", 10)
+    monkeypatch.setattr(ledger, "SWEEP_EVERY", 5)
+    async with keeper() as one:
+        await one.ledger.put(b"kept", b"1")
+        await one.ledger.put(b"removed", b"1")
+        await one.ledger.remove(b"removed")
+        await one.ledger.put(b"expired", b"1", time.time() - 1)
+        assert len(one.ledger._entries) == 3
+        for number in range(40):
+            await one.ledger.put(b"other", b"%d" % number)
+        assert set(one.ledger._entries) == {b"kept", b"other"}
+
+
 async def test_it_is_still_there_after_a_restart_on_one_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/data.db"
     async with keeper(url) as one:
@@ -142,6 +158,19 @@ async def test_what_the_broker_has_lost_is_restored() -> None:
         await eventually(lambda: one.ledger._entries[b"a"].offset == 2)
         assert await one.records() == 2
         assert [one.ledger.get(key) for key in (b"a", b"b", b"c")] == [b"1", None, b"1"]
+
+
+async def test_only_one_node_restores_what_the_broker_has_lost() -> None:
+    async with keeper(broker := MemoryBroker()) as one:
+        await one.ledger.put(b"a", b"1")
+        del broker._histories._logs[ROOM]
+        broker._histories._forgotten += 1
+        claimed = f"{ROOM} {broker._histories.position(ROOM).epoch}"
+        assert await broker.claim(claimed, 60.0), "by another node"
+        await one.ledger.put(b"b", b"1")
+        await eventually(lambda: not one.ledger._background._tasks)
+        assert await one.records() == 1
+        assert one.ledger.get(b"a") == b"1", "it is known here all the same"
 
 
 async def test_there_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

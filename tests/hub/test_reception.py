@@ -1,5 +1,6 @@
 """Who a connection belongs to, and how long that holds."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -10,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from hubbub import Hub, User
 from hubbub.asgi.sockets import USER
+from hubbub.hub.reception import LONGEST_WAIT
 from hubbub.testing import connect
 
 
@@ -49,6 +51,19 @@ async def test_a_user_whose_credentials_have_ended_is_closed_at_once(hub: Hub) -
 
     async with connect(route(handler)) as client:
         assert (await client.wait_closed()).code == 4401
+
+
+async def test_an_end_that_is_far_away_is_looked_at_again_before(hub: Hub) -> None:
+    async def handler(websocket: WebSocket) -> None:
+        user = User("ada", expires_at=time.time() + 10 * LONGEST_WAIT)
+        async with hub.connection(websocket, user=user) as me:
+            await me.wait_closed()
+
+    async with connect(route(handler)):
+        await eventually(lambda: hub.connection_count == 1)
+        expiry = hub.connections[0].expiry
+        assert expiry is not None
+        assert expiry.due <= asyncio.get_running_loop().time() + LONGEST_WAIT
 
 
 @pytest.mark.filterwarnings("ignore:Using `httpx`")  # newer Starlettes prefer another client

@@ -6,8 +6,9 @@ import pytest
 from node_cluster import TURNS, Cluster, ClusterNode, cluster_of, failing
 from polling import turns
 
+from hubbub.core import signal_codec
 from hubbub.core.errors import BrokerError, LimitReached
-from hubbub.hub.survey import MAX_OPEN, MAX_PART_BYTES, MAX_PARTS, TIMEOUT, Survey
+from hubbub.hub.survey import MAX_OPEN, MAX_PART_BYTES, MAX_PARTS, TIMEOUT, Survey, _Answer
 
 Nodes = dict[str, Survey]
 
@@ -84,6 +85,23 @@ async def test_part_of_an_answer_is_no_answer() -> None:
     asking = asyncio.create_task(surveys[0].ask("long"))
     await cluster.advance(TIMEOUT + 0.1)
     assert set(asking.result()) == {nodes[0].id}
+
+
+async def test_what_was_not_asked_or_is_said_twice_counts_once_or_not() -> None:
+    cluster, nodes, surveys = await surveyed(2)
+    cluster.freeze(nodes[1])
+    asking = asyncio.create_task(surveys[0].ask("echo"))
+    await turns(TURNS)
+
+    def says(node: str, part: int, last: bool, item: bytes) -> None:
+        surveys[0]._heard(signal_codec.encode(_Answer(node, 1, part, last, [item])))
+
+    says("stranger", 0, True, b"?")
+    says(nodes[1].id, 0, False, b"first")
+    says(nodes[1].id, 0, False, b"first")  # the broker may repeat what it was sent
+    says(nodes[1].id, 1, True, b"last")
+    says(nodes[1].id, 0, True, b"too late")
+    assert await asking == {nodes[0].id: [nodes[0].id.encode(), b""], nodes[1].id: [b"first", b"last"]}
 
 
 async def test_questions_are_bounded() -> None:

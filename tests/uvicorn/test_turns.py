@@ -204,6 +204,14 @@ async def test_a_turn_gives_so_many_and_the_next_one_again() -> None:
     assert [places.take() for _ in range(3)] == [True, True, False]
 
 
+async def test_what_is_taken_in_one_turn_is_not_missing_in_the_next() -> None:
+    places = PerTurn(asyncio.get_running_loop(), 2)
+    for _ in range(3):
+        assert places.take()
+        await asyncio.sleep(0)
+    assert [places.take() for _ in range(3)] == [True, True, False]
+
+
 async def test_a_turn_takes_so_many_first_frames_and_the_others_follow_in_their_order() -> None:
     heard: list[tuple[str, str, int]] = []
 
@@ -305,3 +313,25 @@ async def test_a_receive_that_is_cancelled_between_two_turns_loses_nothing() -> 
         clients.receive(0, b"".join(frame_of(0x81, b"%d" % one) for one in range(40)))
         await clients.pass_turns(400)
         assert seen == [str(one) for one in range(40)]
+
+
+async def test_a_receive_that_is_cancelled_when_its_message_has_just_come_loses_nothing() -> None:
+    seen: list[str] = []
+    waiting: list[asyncio.Task[Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        waiting.append(asyncio.ensure_future(receive()))
+        with suppress(asyncio.CancelledError):
+            await waiting[0]
+        while True:
+            seen.append((await receive())["text"])
+
+    async with crowd(app, 1) as clients:
+        clients.ask(0)
+        await clients.pass_turns(3)
+        clients.receive(0, frame_of(0x81, b"first") + frame_of(0x81, b"second"))
+        assert waiting[0].cancel()
+        await clients.pass_turns(5)
+        assert seen == ["first", "second"]
