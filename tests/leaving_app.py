@@ -15,6 +15,7 @@ def application() -> FastAPI:
     hub.room("here:{name}", history=History(), presence=True, allow_subscribe=Allow.ANYONE, join_leave=True)
     hub.room("{name}", allow_subscribe=Allow.ANYONE)
     app = FastAPI(lifespan=hub.lifespan)
+    app.state.hub = hub
     _add_endings(app, hub)
     _add_slow_ends(app, hub)
     _add_requests(app, hub)

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 import uvloop
-from blunt_client import BluntClient
+from blunt_client import SECONDS, BluntClient
 from leaving_app import application
 from polling import eventually, turns
 from uvicorn.config import Config
 from uvicorn.server import Server, ServerState
 
-from hubbub import Connection
+from hubbub import Connection, Hub
 from hubbub.gateway.client import Client
 from hubbub.uvicorn import HttpProtocol, WebSocketProtocol
 from hubbub.uvicorn.http_heads import LimitedHttpProtocol
@@ -37,7 +37,30 @@ OURS = (Connection, Client, HttpProtocol, LimitedHttpProtocol, WebSocketProtocol
 GRACE = 1.0
 """Seconds until what is held must be free. The app gives up a slow client after 0.2."""
 
-Visit = Callable[[BluntClient], None]
+
+class Guest(BluntClient):
+    """A client that can see how the server, which is in this process, fares with it.
+
+    Args:
+        port: the server's.
+        state: what uvicorn has.
+        hub: the app's.
+    """
+
+    def __init__(self, port: int, state: ServerState, hub: Hub) -> None:
+        super().__init__(port)
+        self.state = state
+        self.hub = hub
+
+    def wait_until(self, look: Callable[[], bool]) -> None:
+        """Look again and again, until what is seen is true."""
+        deadline = time.monotonic() + SECONDS
+        while not look():
+            assert time.monotonic() < deadline, "the server does not get so far"
+            time.sleep(0.001)
+
+
+Visit = Callable[[Guest], None]
 """What a client does."""
 
 
@@ -123,15 +146,19 @@ def is_closed(target: str) -> Visit:
     return visit
 
 
-def is_slow(target: str) -> Visit:
-    """It reads nothing while the server fills what the kernel takes, and vanishes."""
+def is_slow_in_a_room(client: Guest) -> None:
+    """It reads nothing until the hub gives it up, and vanishes."""
+    before = client.hub.stats.slow
+    client.open("/flood")
+    client.wait_until(lambda: client.hub.stats.slow > before)
+    client.reset()
 
-    def visit(client: BluntClient) -> None:
-        client.open(target)
-        time.sleep(0.1)
-        client.reset()
 
-    return visit
+def is_slow_to_be_told(client: Guest) -> None:
+    """It reads nothing until the server has more for it than the kernel takes, and vanishes."""
+    client.open("/talk")
+    client.wait_until(lambda: any(getattr(one, "paused", False) for one in list(client.state.connections)))
+    client.reset()
 
 
 def breaks_the_protocol(client: BluntClient) -> None:
@@ -225,8 +252,8 @@ WAYS: dict[str, Visit] = {
     "crashes its handler": is_closed("/raise"),
     "is refused by its handler": is_closed("/refuse"),
     "is kicked": is_closed("/kick"),
-    "is slow in a room": is_slow("/flood"),
-    "is slow to be told": is_slow("/talk"),
+    "is slow in a room": is_slow_in_a_room,
+    "is slow to be told": is_slow_to_be_told,
     "is read ahead": leaves("/busy"),
     "is asked for a pong": vanishes("/ask"),
     "leaves before the answer": leaves_before_the_answer,
@@ -245,10 +272,11 @@ WAYS: dict[str, Visit] = {
 async def visited() -> dict[str, Counter[str]]:
     """Have clients come and go in each way; return what is left of them in the end."""
     left = {}
-    async with served(application()) as (port, state):
+    app = application()
+    async with served(app) as (port, state):
 
         def come(visit: Visit) -> None:
-            with BluntClient(port) as client:
+            with Guest(port, state, app.state.hub) as client:
                 visit(client)
 
         for visit in WAYS.values():
