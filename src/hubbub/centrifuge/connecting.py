@@ -258,9 +258,7 @@ class Connecting:
             self._dialogue.refuse(number, ErrorCode.EXPIRED.error)
         else:
             self._ends = self._end(answer.ttl, now)
-            result = RefreshResult(
-                self._client, self._terms.version, answer.ttl is not None, whole_seconds(answer.ttl)
-            )
+            result = RefreshResult(expires=answer.ttl is not None, ttl=whole_seconds(answer.ttl))
             self._dialogue.reply(Reply(number, refresh=result))
 
     def _end(self, ttl: float | None, now: float) -> float | None:
