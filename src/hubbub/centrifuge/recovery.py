@@ -99,10 +99,16 @@ def _missed(request: SubscribeRequest, answer: Subscribed) -> Sequence[Publicati
 def _newest(
     client: Position, position: Position, publications: Sequence[Publication]
 ) -> Sequence[Publication] | None:
-    """In cache mode: the newest that is kept, unless the client has it; None if none is."""
+    """In cache mode: the newest that is kept, unless the client has it; None if none is.
+
+    A client whose position is yet to come, as after a broker's loss, has it not.
+    """
     if client.offset and client == position:
         return ()
     newest = publications[-1].position if publications else None
     if newest is None:
         return None
-    return () if client.offset and client.epoch == newest.epoch and client >= newest else publications[-1:]
+    has_it = (
+        client.offset and client.epoch == position.epoch and newest.offset <= client.offset <= position.offset
+    )
+    return () if has_it else publications[-1:]
