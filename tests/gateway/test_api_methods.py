@@ -148,6 +148,8 @@ async def test_history_is_read_forwards_backwards_and_after_a_position(backend: 
     assert code(backend.history, gone) == 112
     backend.history_remove(cent.HistoryRemoveRequest(channel=chat))
     assert read(limit=-1) == []
+    assert code(backend.history, cent.HistoryRequest(channel=chat, limit=1, since=since)) == 112
+    assert read(limit=-1, since=cent.StreamPosition(offset=0, epoch="")) == []  # whatever there is
 
 
 async def test_one_publication_is_erased_and_the_others_are_found_as_before(
