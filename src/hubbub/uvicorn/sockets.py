@@ -13,19 +13,9 @@ _TCP_USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 def set_up_socket(transport: asyncio.Transport, stall_timeout: float) -> tuple[Address, Address]:
     """Limit how many seconds sent data may stay unacknowledged; return client's and server's address."""
-    given = transport.get_extra_info("socket")
-    if given is None:
-        return None, None
-    # uvloop's object makes a new socket for each question. One is enough, of the class below Python's own.
-    borrowed = socket.SocketType(fileno=given.fileno())
-    try:
-        client, server = borrowed.getpeername(), borrowed.getsockname()
-        if _TCP_USER_TIMEOUT is not None and isinstance(server, tuple):
-            borrowed.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(stall_timeout * 1000))
-    except OSError:  # the client is gone already
-        return None, None
-    finally:
-        borrowed.detach()
+    client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    if _TCP_USER_TIMEOUT is not None and isinstance(server, tuple):
+        _set(transport, socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(stall_timeout * 1000))
     return (
         client[:2] if isinstance(client, tuple) else None,
         server[:2] if isinstance(server, tuple) else (server, None) if isinstance(server, str) else None,
@@ -34,19 +24,26 @@ def set_up_socket(transport: asyncio.Transport, stall_timeout: float) -> tuple[A
 
 def reset_when_closed(transport: asyncio.Transport) -> None:
     """Have the kernel throw away what the client has not taken, with a reset, when the socket is closed."""
-    given = transport.get_extra_info("socket")
-    if given is None:
-        return
-    borrowed = socket.SocketType(fileno=given.fileno())
-    try:
-        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    except OSError:  # the client is gone already
-        pass
-    finally:
-        borrowed.detach()
+    _set(transport, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def port_of(listener: socket.socket) -> int:
     """The port of a listening socket; 0 for one of another kind than TCP."""
     address = listener.getsockname()
     return int(address[1]) if isinstance(address, tuple) else 0
+
+
+def _set(transport: asyncio.Transport, level: int, option: int, value: int | bytes) -> None:
+    """Set a socket option; nothing happens where there is no socket, or the client is gone already."""
+    given = transport.get_extra_info("socket")
+    if given is None:
+        return
+    # uvloop's own object makes a new socket for this. It takes less with the class below Python's, which does
+    # not ask the kernel what it is.
+    borrowed = socket.SocketType(given.family, given.type, given.proto, given.fileno())
+    try:
+        borrowed.setsockopt(level, option, value)
+    except OSError:
+        pass
+    finally:
+        borrowed.detach()
