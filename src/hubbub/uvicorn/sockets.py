@@ -38,9 +38,9 @@ def _set(transport: asyncio.Transport, level: int, option: int, value: int | byt
     given = transport.get_extra_info("socket")
     if given is None:
         return
-    # uvloop's own object makes a new socket for this. It takes less with the class below Python's, which does
-    # not ask the kernel what it is.
-    borrowed = socket.SocketType(given.family, given.type, given.proto, given.fileno())
+    # uvloop's own object makes a new socket for this. It takes less with the class below Python's, which asks
+    # the kernel nothing when it is told what it is; setting options does not go by that.
+    borrowed = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, given.fileno())
     try:
         borrowed.setsockopt(level, option, value)
     except OSError:
