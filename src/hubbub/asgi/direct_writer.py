@@ -17,7 +17,7 @@ from hubbub.asgi.frames import (
     FrameWriter,
 )
 from hubbub.asgi.interrupt import Interrupted, Waits
-from hubbub.asgi.listener import NOBODY, Listener
+from hubbub.asgi.listener import NOBODY, WriterListener
 from hubbub.asgi.pump import begin
 from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer
 from hubbub.core.outbox import Outbox, Outgoing
@@ -50,7 +50,7 @@ class DirectWriter:
     )
 
     def __init__(
-        self, frames: FrameWriter, send: Send, outbox_bytes: int, waits: Waits, listener: Listener
+        self, frames: FrameWriter, send: Send, outbox_bytes: int, waits: Waits, listener: WriterListener
     ) -> None:
         self._frames = frames
         self._send = send

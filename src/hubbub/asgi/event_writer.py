@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from hubbub.asgi.events import EVENT_CODEC, Event, Send
 from hubbub.asgi.interrupt import Interrupted, Waits
-from hubbub.asgi.listener import NOBODY, Listener
+from hubbub.asgi.listener import NOBODY, WriterListener
 from hubbub.asgi.pump import Pump, begin
 from hubbub.core.errors import CloseCode, Disconnected, SlowConsumer
 from hubbub.core.outbox import Outbox, Outgoing
@@ -46,12 +46,9 @@ class EventWriter:
 
     codec = EVENT_CODEC
 
-    @property
-    def handle(self) -> Callable[[list[Outgoing[Event]]], None]:
-        """What the codec writes to."""
-        return self.write
-
-    def __init__(self, send: Send, outbox_bytes: int, waits: Waits, listener: Listener, pump: Pump) -> None:
+    def __init__(
+        self, send: Send, outbox_bytes: int, waits: Waits, listener: WriterListener, pump: Pump
+    ) -> None:
         self._send = send
         self._outbox: Outbox[Event] = Outbox(outbox_bytes)
         self._waits = waits
@@ -64,6 +61,11 @@ class EventWriter:
         self._below: asyncio.Event | None = None  # set when the outbox has sunk to the high water mark
         self._emptied: asyncio.Event | None = None  # set when nothing waits and nothing is with the server
         self.busy_since: float | None = None  # loop time when the event now with the server was given to it
+
+    @property
+    def handle(self) -> Callable[[list[Outgoing[Event]]], None]:
+        """What the codec writes to."""
+        return self.write
 
     @property
     def buffered(self) -> int:

@@ -1,4 +1,4 @@
-"""Whoever is told what happens on a transport."""
+"""Whoever is told what happens on a transport, and on its sending side alone."""
 
 from typing import Final, Protocol
 
@@ -6,12 +6,8 @@ from hubbub.core.errors import Disconnected
 from hubbub.core.messages import Payload
 
 
-class Listener(Protocol):
-    """What a transport tells. Called on the loop's thread; must not raise."""
-
-    def received(self, payload: Payload) -> bool:
-        """A message has come; False keeps it from the handler."""
-        ...
+class WriterListener(Protocol):
+    """What the sending side of a connection tells. Called on the loop's thread; must not raise."""
 
     def regrouped(self) -> None:
         """The transport's codec and handle have changed."""
@@ -27,6 +23,14 @@ class Listener(Protocol):
 
     def lost(self, cause: Disconnected) -> None:
         """The connection has ended, from either side. Called once."""
+        ...
+
+
+class Listener(WriterListener, Protocol):
+    """What a transport tells."""
+
+    def received(self, payload: Payload) -> bool:
+        """A message has come; False keeps it from the handler."""
         ...
 
 

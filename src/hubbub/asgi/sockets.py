@@ -18,7 +18,6 @@ from hubbub.core.origins import Origins
 BEARER = "bearer"
 """The subprotocol that carries a token (``bearer, <token>``); the server's answer names only this one."""
 
-
 USER = "hubbub.user"
 """Where in the scope an auth dependency leaves the `User`."""
 

@@ -9,12 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from hubbub.asgi.errors import SocketDisconnected
 from hubbub.asgi.event_writer import EventWriter
 from hubbub.asgi.events import Event, EventCodec, Receive, Scope, Send
-from hubbub.asgi.interrupt import Waits
-from hubbub.asgi.listener import NOBODY, Listener
+from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
+from hubbub.asgi.sending_transport import SendingTransport
 from hubbub.core.errors import CloseCode, Disconnected
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Payload
@@ -109,7 +108,7 @@ def when_leaving(scope: Scope, end: Callable[[], None]) -> None:
         extension["on_leave"](end)
 
 
-class StreamTransport:
+class StreamTransport(SendingTransport):
     """A `Transport` over a response whose head has been sent, and whose request has been read.
 
     Args:
@@ -123,20 +122,9 @@ class StreamTransport:
         pump: sends for all connections of the hub.
     """
 
-    __slots__ = (
-        "_arrived",
-        "_cut",
-        "_farewell",
-        "_inbox",
-        "_limits",
-        "_listener",
-        "_waits",
-        "_watching",
-        "_writer",
-        "closed",
-        "codec",
-        "frames",
-    )
+    _writer: EventWriter
+
+    __slots__ = ("_arrived", "_cut", "_farewell", "_inbox", "_watching", "codec", "frames")
 
     def __init__(
         self,
@@ -149,70 +137,26 @@ class StreamTransport:
         limits: Limits,
         pump: Pump,
     ) -> None:
-        self._limits = limits
-        self._listener = listener
+        super().__init__(limits, listener)
         self._farewell = farewell
         self._cut = cut
-        self._waits = Waits()
         self.codec = codec  # how publications are written for this client
         self._writer = EventWriter(send, limits.outbox_bytes, self._waits, self, pump)
         self._inbox: deque[Payload] = deque()
         self._arrived = asyncio.Event()  # set when there is something to receive, or will be nothing any more
         self.frames = None
-        self.closed: SocketDisconnected | None = None  # how it ended; None while open
         self._watching: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(
             self._watch(receive)
         )
         self._watching.add_done_callback(self._watched)
 
     @property
-    def handle(self) -> Any:
-        """What the codec writes to."""
-        return self._writer.handle
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait for the client, as far as this process knows."""
-        return self._writer.buffered
-
-    @property
-    def queued_most(self) -> int:
-        """Most bytes that have ever waited in the outbox."""
-        return self._writer.queued_most
-
-    @property
-    def busy_since(self) -> float | None:
-        """Loop time since when the client has taken nothing of what waits; None while nothing waits."""
-        return self._writer.busy_since
-
-    @property
     def backlogged(self) -> bool:
         """So many of the client's messages wait for the handler that no more are taken."""
         return len(self._inbox) >= self._limits.inbox_messages
 
-    # Out
-
-    def write(self, batch: Any) -> None:
-        """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
-        self._writer.write(batch)
-
     def write_rest(self, rest: Any) -> None:
         """Nothing is ever left over here."""
-
-    async def send(self, item: Outgoing[Any]) -> None:
-        """Send one message, in order with `write`; wait while the client is slow.
-
-        Raises:
-            Disconnected: if the connection has ended or ends meanwhile.
-        """
-        if self.closed:
-            raise self.ended()
-        try:
-            await self._writer.send(item)
-        except Disconnected as error:
-            raise (self.ended() if self.closed else error) from None
-
-    # In
 
     def deliver(self, payload: Payload) -> bool:
         """Take a message that came by another request; False if too many wait, or it has ended."""
@@ -239,8 +183,6 @@ class StreamTransport:
     def read_ahead(self) -> None:
         """The client's end is always watched for."""
 
-    # The end
-
     def close(self, code: int, reason: str = "", *, discard: bool = False) -> None:
         """Say farewell and end the response after what is queued, or with `discard` in place of it."""
         if self.closed:
@@ -249,11 +191,6 @@ class StreamTransport:
         self._writer.close({**last, "more_body": False}, discard=discard)
         self._end(Disconnected(code, reason))
 
-    async def finish(self) -> None:
-        """Wait until the end is with the server, `Limits.close_timeout` seconds at most."""
-        await self._writer.drained(self._limits.close_timeout)
-        self.abort()
-
     def abort(self) -> None:
         """Give up whatever has not been sent; a client that does not take it loses its connection."""
         stalled = self._writer.unfinished
@@ -261,11 +198,6 @@ class StreamTransport:
         self._writer.abort()
         if stalled and self._cut is not None:
             self._cut()
-
-    def ended(self) -> SocketDisconnected:
-        """How it ended, as an exception to raise. A new one each time: each has its own traceback."""
-        cause = self.closed or SocketDisconnected()
-        return SocketDisconnected(cause.code, cause.reason)
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -276,38 +208,9 @@ class StreamTransport:
     def _watched(self, task: "asyncio.Task[None]") -> None:
         self._watching = None  # once cancelled, it would hold our frame
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._end(Disconnected(CloseCode.ABNORMAL, type(error).__name__))
+            self._failed(error)
 
-    def _end(self, cause: Disconnected) -> None:
-        if self.closed:
-            return
-        self.closed = SocketDisconnected(cause.code, cause.reason)
-        self._writer.end(self.closed)
-        self._waits.interrupt()
+    def _stop_reading(self) -> None:
         self._arrived.set()
         if self._watching is not None and self._watching is not asyncio.current_task():
             self._watching.cancel()
-        listener, self._listener = self._listener, NOBODY
-        listener.lost(self.closed)
-
-    # What the writer tells
-
-    def received(self, payload: Payload) -> bool:
-        """Not for a writer to say."""
-        return self._listener.received(payload)
-
-    def regrouped(self) -> None:
-        """Not for this writer to say."""
-        self._listener.regrouped()
-
-    def slow(self) -> None:
-        """More waits for the client than its outbox holds."""
-        self._listener.slow()
-
-    def dropped(self, count: int) -> None:
-        """So many messages were dropped by their rooms' policy."""
-        self._listener.dropped(count)
-
-    def lost(self, cause: Disconnected) -> None:
-        """The server says that the client is gone."""
-        self._end(cause)

@@ -4,80 +4,47 @@ from collections.abc import Awaitable
 from typing import Any
 
 from hubbub.asgi.direct_writer import DirectWriter
-from hubbub.asgi.errors import SocketDisconnected
 from hubbub.asgi.event_writer import EventWriter
 from hubbub.asgi.events import Event, Receive, Scope, Send
 from hubbub.asgi.frames import frame_writer
-from hubbub.asgi.interrupt import Interrupted, Waits
-from hubbub.asgi.listener import NOBODY, Listener
+from hubbub.asgi.interrupt import Interrupted
+from hubbub.asgi.listener import Listener
 from hubbub.asgi.pump import Pump
 from hubbub.asgi.read_ahead import ReadAhead
+from hubbub.asgi.sending_transport import SendingTransport
 from hubbub.core.errors import CloseCode, Disconnected
 from hubbub.core.limits import Limits
 from hubbub.core.messages import Payload, payload_bytes
-from hubbub.core.outbox import Codec, Outgoing
+from hubbub.core.outbox import Codec
 
 
-class WebSocketTransport:
+class WebSocketTransport(SendingTransport):
     """The open part of a WebSocket's life: from the accepted handshake to the close.
 
     `receive` reads from the server directly as long as a handler is there to call it. When one stays away,
     `read_ahead` puts a bounded inbox between: without a reader neither a pong nor a disconnect would be seen.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_limits",
-        "_listener",
-        "_receive",
-        "_waits",
-        "_writer",
-        "closed",
-        "frames",
-        "reading",
-    )
+    __slots__ = ("_ahead", "_receive", "frames", "reading")
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, limits: Limits, listener: Listener, pump: Pump
     ) -> None:
+        super().__init__(limits, listener)
         self._receive = receive
-        self._limits = limits
-        self._listener = listener
-        self._waits = Waits()
         self.frames = frame_writer(scope)  # None where the server writes no frames for us
-        self._writer: EventWriter | DirectWriter = (
+        self._writer = (
             EventWriter(send, limits.outbox_bytes, self._waits, self, pump)
             if self.frames is None
             else DirectWriter(self.frames, send, limits.outbox_bytes, self._waits, self)
         )
         self._ahead: ReadAhead | None = None  # None while handlers read directly
         self.reading = False  # a handler is waiting in `receive`
-        self.closed: SocketDisconnected | None = None  # how it ended; None while open
 
     @property
     def codec(self) -> Codec:
         """How publications are written for this client now."""
         return self._writer.codec
-
-    @property
-    def handle(self) -> Any:
-        """What the codec writes to."""
-        return self._writer.handle
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait for the client, as far as this process knows."""
-        return self._writer.buffered
-
-    @property
-    def queued_most(self) -> int:
-        """Most bytes that have ever waited in the outbox."""
-        return self._writer.queued_most
-
-    @property
-    def busy_since(self) -> float | None:
-        """Loop time since when the client has taken nothing of what waits; None while nothing waits."""
-        return self._writer.busy_since
 
     @property
     def backlogged(self) -> bool:
@@ -88,27 +55,10 @@ class WebSocketTransport:
         """Tell this listener from now on, in place of the one before. For one that is open."""
         self._listener = listener
 
-    def write(self, batch: Any) -> None:
-        """Queue what the codec joined, without waiting. A client that is too slow for it is reported."""
-        self._writer.write(batch)
-
     def write_rest(self, rest: Any) -> None:
         """Write what the codec's `deliver` left over."""
         if isinstance(self._writer, DirectWriter):
             self._writer.write_rest(rest)
-
-    async def send(self, item: Outgoing[Any]) -> None:
-        """Send one message, in order with `write`; wait while the client is slow.
-
-        Raises:
-            Disconnected: if the connection has ended or ends meanwhile.
-        """
-        if self.closed:
-            raise self.ended()
-        try:
-            await self._writer.send(item)
-        except Disconnected as error:
-            raise (self.ended() if self.closed else error) from None
 
     async def receive(self) -> Payload:
         """The next message.
@@ -142,7 +92,7 @@ class WebSocketTransport:
     def read_ahead(self) -> None:
         """Read without a handler from now on, `Limits.inbox_messages` at most."""
         if self._ahead is None and not self.reading and not self.closed:
-            self._ahead = ReadAhead(self._read, self._limits.inbox_messages, self._read_failed)
+            self._ahead = ReadAhead(self._read, self._limits.inbox_messages, self._failed)
 
     def close(self, code: int, reason: str = "", *, discard: bool = False) -> None:
         """Close after what is queued, or with `discard` in place of it. Does not wait; `finish` does."""
@@ -154,20 +104,10 @@ class WebSocketTransport:
         self._writer.close(event, discard=discard)
         self._end(Disconnected(code, reason))
 
-    async def finish(self) -> None:
-        """Wait until the close frame is with the server, `Limits.close_timeout` seconds at most."""
-        await self._writer.drained(self._limits.close_timeout)
-        self.abort()
-
     def abort(self) -> None:
         """Give up whatever has not been sent."""
         self._end(Disconnected())
         self._writer.abort()
-
-    def ended(self) -> SocketDisconnected:
-        """How it ended, as an exception to raise. A new one each time: each has its own traceback."""
-        cause = self.closed or SocketDisconnected()
-        return SocketDisconnected(cause.code, cause.reason)
 
     def _until_interrupted(self, receiving: Awaitable[Event]) -> Awaitable[Event]:
         """A server with the extension ends the wait itself: nothing has to stand around it."""
@@ -191,40 +131,8 @@ class WebSocketTransport:
             return None
         return payload if self._listener.received(payload) else None
 
-    # What the writer tells
-
-    def received(self, payload: Payload) -> bool:
-        """Not for a writer to say."""
-        return self._listener.received(payload)
-
-    def regrouped(self) -> None:
-        """The codec and the handle have changed."""
-        self._listener.regrouped()
-
-    def slow(self) -> None:
-        """More waits for the client than its outbox holds."""
-        self._listener.slow()
-
-    def dropped(self, count: int) -> None:
-        """So many messages were dropped by their rooms' policy."""
-        self._listener.dropped(count)
-
-    def lost(self, cause: Disconnected) -> None:
-        """The server says that the client is gone."""
-        self._end(cause)
-
-    def _read_failed(self, error: BaseException) -> None:
-        self._end(Disconnected(CloseCode.ABNORMAL, type(error).__name__))
-
-    def _end(self, cause: Disconnected) -> None:
-        if self.closed:
-            return
-        self.closed = SocketDisconnected(cause.code, cause.reason)
-        self._writer.end(self.closed)
-        self._waits.interrupt()
+    def _stop_reading(self) -> None:
         if self.frames is not None:
             self.frames.end_receive()
         if self._ahead is not None:
             self._ahead.stop()
-        listener, self._listener = self._listener, NOBODY
-        listener.lost(self.closed)
