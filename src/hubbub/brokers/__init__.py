@@ -1,4 +1,4 @@
-"""Brokers, chosen by URL. Each has its own file, and imports its client library there and nowhere else."""
+"""Brokers, chosen by URL. A client library is imported only when its broker is asked for."""
 
 from importlib import import_module
 from typing import Final

@@ -89,12 +89,12 @@ class SqliteBroker:
         """Whether it runs, the disk answers, and the last transaction worked."""
         return self._link is not None and self._link.connected
 
-    # Life
-
     @property
     def repaired(self) -> int:
         """There is no link that could lose anything."""
         return 0
+
+    # Life
 
     async def start(self, receiver: Receiver) -> None:
         """Open the file and begin to deliver.

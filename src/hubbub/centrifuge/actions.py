@@ -97,9 +97,6 @@ class Subscribe(Call, frozen=True):
     since: Position | None = None
     """Where the client stands, if it wants what came after; an empty epoch stands for the present one."""
 
-    reject_unrecovered: bool = False
-    """If that cannot be had, the answer is better `Failed` with `HistoryGone`."""
-
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False

@@ -151,6 +151,16 @@ _ERRORS: Final[tuple[tuple[type[HubbubError], ErrorCode], ...]] = (
     (HistoryGone, ErrorCode.UNRECOVERABLE_POSITION),
 )
 
+_DISCONNECTS: Final[dict[int, DisconnectCode]] = {
+    ErrorCode.UNAUTHORIZED: DisconnectCode.PERMISSION_DENIED,
+    ErrorCode.PERMISSION_DENIED: DisconnectCode.PERMISSION_DENIED,
+    ErrorCode.BAD_REQUEST: DisconnectCode.BAD_REQUEST,
+    ErrorCode.NOT_AVAILABLE: DisconnectCode.NOT_AVAILABLE,
+    ErrorCode.METHOD_NOT_FOUND: DisconnectCode.NOT_AVAILABLE,
+    ErrorCode.TOO_MANY_REQUESTS: DisconnectCode.TOO_MANY_REQUESTS,
+    ErrorCode.LIMIT_EXCEEDED: DisconnectCode.TOO_MANY_REQUESTS,
+}
+
 
 def error_for(error: BaseException) -> ClientError | Disconnect:
     """What a client is told of an error of the hub.
@@ -170,14 +180,3 @@ def disconnect_for(error: ClientError) -> Disconnect:
     """How a connection ends because of an error that no reply can tell."""
     code = _DISCONNECTS.get(error.code, DisconnectCode.SERVER_ERROR)
     return code.disconnect
-
-
-_DISCONNECTS: Final[dict[int, DisconnectCode]] = {
-    ErrorCode.UNAUTHORIZED: DisconnectCode.PERMISSION_DENIED,
-    ErrorCode.PERMISSION_DENIED: DisconnectCode.PERMISSION_DENIED,
-    ErrorCode.BAD_REQUEST: DisconnectCode.BAD_REQUEST,
-    ErrorCode.NOT_AVAILABLE: DisconnectCode.NOT_AVAILABLE,
-    ErrorCode.METHOD_NOT_FOUND: DisconnectCode.NOT_AVAILABLE,
-    ErrorCode.TOO_MANY_REQUESTS: DisconnectCode.TOO_MANY_REQUESTS,
-    ErrorCode.LIMIT_EXCEEDED: DisconnectCode.TOO_MANY_REQUESTS,
-}

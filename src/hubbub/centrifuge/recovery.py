@@ -14,6 +14,9 @@ from hubbub.core.positions import Position
 FOSSIL = "fossil"
 """The one kind of delta there is."""
 
+MAX_TTL = 365 * 24 * 3600
+"""Seconds: the longest time to live that is told."""
+
 
 def since(request: SubscribeRequest) -> Position | None:
     """Where the client stands; None if it does not want what came after."""
@@ -76,10 +79,6 @@ def _embedded(
 def whole_seconds(ttl: float | None) -> int:
     """A time to live as it travels: 0 stands for no end, so it is 1 at least."""
     return 0 if ttl is None else max(1, min(int(ttl), MAX_TTL))
-
-
-MAX_TTL = 365 * 24 * 3600
-"""Seconds: the longest time to live that is told."""
 
 
 def _missed(request: SubscribeRequest, answer: Subscribed) -> Sequence[Publication] | None:

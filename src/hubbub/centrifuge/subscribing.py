@@ -236,7 +236,6 @@ def _call(
         token=request.token,
         data=data,
         since=since(request),
-        reject_unrecovered=bool(request.flag & REJECT_UNRECOVERED),
         positioned=request.positioned,
         recoverable=request.recoverable,
         join_leave=request.join_leave,

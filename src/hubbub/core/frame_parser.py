@@ -70,9 +70,8 @@ class FrameParser:
         self._max_fragments = max_fragments
         self._inflate = inflate
         self._unmask = unmask
-        self._clean = (
-            True  # nothing buffered, no message begun, not closed: a whole small frame can be taken at once
-        )
+        # Nothing is buffered, no message begun, nothing closed: a whole small frame can be taken at once.
+        self._clean = True
         self._buffer = b""  # the start of a frame whose header (or control payload) is not complete yet
         self._opcode = 0  # of the fragmented or partly received message; 0 between messages
         self._deflated = False  # that message has RSV1 set

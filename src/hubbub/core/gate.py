@@ -40,9 +40,9 @@ class Gate:
         return self._handshakes is None or address is None or self._handshakes.spend(address, now)
 
     def bound(self, most: int | None) -> None:
-        """The process has room for no more than so many."""
-        limits = [one for one in (self.protection.connections, most) if one is not None]
-        self._most_open = min(limits, default=None) if self.protection.connections is not None else None
+        """The process has room for no more than so many, None for any number. No cap stays no cap."""
+        own = self.protection.connections
+        self._most_open = own if own is None or most is None else min(own, most)
 
     @property
     def has_room_for_newcomers(self) -> bool:

@@ -12,7 +12,6 @@ MAX_REMEMBERED: Final = 10_000
 
 _PARAMETER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
 
-
 _ANY: Final = "\ue000"
 """A character that no pattern has in it: only a parameter can stand for it."""
 

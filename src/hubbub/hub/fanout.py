@@ -1,7 +1,8 @@
 """From a publication to the room's members: encoded once per codec, written once per tick.
 
-This is the hot path, guarded by `benchmarks/`. What is published to a room during one turn of the event loop
-is collected and written to each member in one go at the end of the turn; a single message waits for nothing.
+This is the hot path, whose instructions `tests/test_hot_paths.py` counts. What is published to a room during
+one turn of the event loop is collected and written to each member in one go at the end of the turn; a single
+message waits for nothing.
 """
 
 import asyncio

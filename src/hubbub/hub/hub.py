@@ -90,7 +90,7 @@ class Hub(AllNodes, Publishing):
         self._life: Life | None = None  # None while the hub is not running
         self.observers = Observers()  # of presence
         self.screens: list[Screen] = []  # of users who want in
-        self.companions: list[Companion] = []  # begin and end with the hub, the last one first
+        self.companions: list[Companion] = []  # begin with the hub in this order, and end in the other
 
     # Life
 

@@ -42,8 +42,8 @@ Handler: TypeAlias = Callable[[str, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What a node says of itself with every announcement."""
+class Load:
+    """How much there is on a node: it says so with every announcement."""
 
     connections: int
     rooms: int
@@ -72,7 +72,7 @@ class Nodes:
         signals: carries the messages.
         clock: the hub's.
         name: what people call this node, like its host's name and process id.
-        figures: what to announce.
+        load: what to announce.
         connected: whether the link to the broker is up, as far as the broker knows.
     """
 
@@ -82,7 +82,7 @@ class Nodes:
         clock: Clock,
         *,
         name: str,
-        figures: Callable[[], Figures],
+        load: Callable[[], Load],
         connected: Callable[[], bool],
     ) -> None:
         self.id = secrets.token_urlsafe(12)
@@ -92,7 +92,7 @@ class Nodes:
         self._clock = clock
         self._name = name[: signal_codec.MAX_ID]
         self._started = time.time()
-        self._figures = figures
+        self._load = load
         self._connected = connected
         self._table = NodeTable(self.id)
         self._sequence = count(1)
@@ -133,8 +133,8 @@ class Nodes:
 
     def nodes(self) -> list[Node]:
         """All nodes that live, this one first."""
-        figures = self._figures()
-        own = Node(self.id, self._name, self._started, figures.connections, figures.rooms)
+        load = self._load()
+        own = Node(self.id, self._name, self._started, load.connections, load.rooms)
         return [own, *self._table.nodes()]
 
     @property
@@ -214,10 +214,8 @@ class Nodes:
             self._announcing = False
 
     def _alive(self) -> Alive:
-        figures = self._figures()
-        return Alive(
-            self.id, next(self._sequence), self._name, self._started, figures.connections, figures.rooms
-        )
+        load = self._load()
+        return Alive(self.id, next(self._sequence), self._name, self._started, load.connections, load.rooms)
 
     # Hearing
 

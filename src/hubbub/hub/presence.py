@@ -35,7 +35,6 @@ _logger = logging.getLogger("hubbub")
 Told: TypeAlias = Callable[[str, Present], None]
 """Called with the name of a room and a user there. Does not wait."""
 
-
 MemberMoved: TypeAlias = Callable[[str, Member, bool], None]
 """Called with the name of a room and a connection that came (True) or went. Does not wait."""
 

@@ -37,12 +37,11 @@ _logger = logging.getLogger("hubbub")
 LONGEST_WAIT = 86_400.0
 """Seconds until a token's end is looked at again: the wall clock may be set, and a laptop may sleep."""
 
+DISMISSAL = 2.0
+"""Seconds that the last clients' close frames may take when the hub ends."""
 
 _KNOCKED = "hubbub.knocked"
 """Where the scope of a handshake says that it was counted."""
-
-DISMISSAL = 2.0
-"""Seconds that the last clients' close frames may take when the hub ends."""
 
 
 class Admission(TypedDict, total=False):
@@ -102,9 +101,9 @@ class Reception:
         self._pump = Pump()
         self._sockets: WeakKeyDictionary[WebSocket, Connection] = WeakKeyDictionary()
 
-    def known(self, member: WebSocket | Connection) -> Connection | None:
+    def known(self, websocket: WebSocket) -> Connection | None:
         """The connection of a WebSocket; None for one that was never admitted."""
-        return member if isinstance(member, Connection) else self._sockets.get(member)
+        return self._sockets.get(websocket)
 
     async def admit(
         self, websocket: WebSocket, forgotten: Connection | None = None, **arguments: Unpack[Admission]

@@ -49,9 +49,8 @@ class ApplicationSide(Closing):
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
         self._exchange: Exchange | None = None  # None before the request and once it is answered
-        self._closed_by_app = (
-            False  # by "websocket.close" or a response: then sending more is the app's error
-        )
+        # By "websocket.close" or a response: then sending more is the app's error.
+        self._closed_by_app = False
 
     def _start_app(self, request: UpgradeRequest, client: Address, server: Address) -> None:
         endpoint = self._endpoint

@@ -107,7 +107,7 @@ class Worker(_Process):
         super().terminate()
 
 
-def configure(app: Any, options: RunOptions) -> "RunConfig":
+def configure(app: Any, options: RunOptions) -> RunConfig:
     """The configuration for an ASGI app or its import string (``"module:app"``)."""
     return RunConfig(
         app,

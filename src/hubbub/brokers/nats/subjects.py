@@ -10,7 +10,6 @@ from hubbub.core.errors import BrokerError
 MAX_ROOM_BYTES: Final = 300
 
 _SPECIAL: Final = re.compile(rb"[^A-Za-z0-9_-]")
-_ESCAPED: Final = re.compile(rb"=([0-9A-F]{2})")
 
 
 def token_of(room: str) -> str:
@@ -29,11 +28,6 @@ def token_of(room: str) -> str:
     if not 0 < len(name) <= MAX_ROOM_BYTES:
         raise BrokerError(f"a room's name has 1 to {MAX_ROOM_BYTES} bytes")
     return _SPECIAL.sub(lambda match: b"=%02X" % match[0][0], name).decode("ascii")
-
-
-def room_of(token: str) -> str:
-    """The room's name back from its token."""
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), token.encode("ascii")).decode()
 
 
 def digest(*parts: str) -> str:
