@@ -22,6 +22,7 @@ from hubbub.hub.parts import Companion, Parts, Publish
 from hubbub.hub.reception import Reception
 from hubbub.hub.signals import Signals
 from hubbub.hub.watch import Watch
+from hubbub.hub.workers import warn_of_others
 
 
 class Life:
@@ -103,6 +104,8 @@ class Life:
         self._connections.open(self.clock, self.reception)
         self._members.presence = self.cluster
         try:
+            if not self._broker.shared:
+                warn_of_others()
             await self._broker.start(self._members)
             await self._following.follow(EVERYONE)
             for companion in companions:
