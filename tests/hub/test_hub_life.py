@@ -261,6 +261,22 @@ async def test_nothing_is_left_running_after_the_clients_have_gone(hub: Hub) -> 
     await eventually(lambda: len(asyncio.all_tasks()) == before)
 
 
+async def test_who_swaps_a_room_and_its_member_is_told_what_is_wrong(hub: Hub) -> None:
+    async with guest(hub) as ada:
+        with pytest.raises(TypeError, match="'r' is neither a WebSocket of FastAPI or Starlette nor a"):
+            await hub.join(ada.me, "r")  # type: ignore[arg-type]
+
+
+async def test_a_join_that_nobody_awaits_is_warned_of(hub: Hub) -> None:
+    async with guest(hub) as ada:
+        with pytest.warns(RuntimeWarning, match="join' was never awaited"):
+            ada.me.join("r")
+        membership = await ada.me.join("r")
+        async with membership:  # once more is no error
+            assert hub.room_count("r") == 1
+        assert hub.room_count("r") == 0
+
+
 async def test_a_publication_from_another_event_loop_is_refused_and_from_its_threads_taken(hub: Hub) -> None:
     async with guest(hub, rooms=("r",)) as ada:
         with pytest.raises(HubNotRunning, match="another event loop"):

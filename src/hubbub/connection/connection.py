@@ -330,7 +330,7 @@ class Connection(Incoming):
 class Membership:
     """A connection's stay in a room: awaitable, and a context manager."""
 
-    __slots__ = ("_host", "_member", "_since", "joined", "room")
+    __slots__ = ("_host", "_joining", "_member", "_since", "joined", "room")
 
     def __init__(
         self, host: "Host[Connection]", member: Connection, room: str, since: Position | None
@@ -339,6 +339,8 @@ class Membership:
         self._member = member
         self._since = since
         self.room = room
+        # Made here, so that Python warns where nobody awaits it: without that it would never be begun.
+        self._joining: Coroutine[Any, Any, Joined] | None = self._join()  # None once begun
         self.joined = Joined(None)
 
     @property
@@ -355,10 +357,14 @@ class Membership:
         return self.__aenter__().__await__()
 
     async def __aenter__(self) -> "Membership":
-        self.joined = await self._host.join(self.room, self._member, since=self._since)
+        joining, self._joining = self._joining, None
+        self.joined = await (joining or self._join())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._host.leave(self.room, self._member)
+
+    def _join(self) -> Coroutine[Any, Any, Joined]:
+        return self._host.join(self.room, self._member, since=self._since)

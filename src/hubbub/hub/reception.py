@@ -102,7 +102,9 @@ class Reception:
         self._sockets: WeakKeyDictionary[WebSocket, Connection] = WeakKeyDictionary()
 
     def known(self, websocket: WebSocket) -> Connection | None:
-        """The connection of a WebSocket; None for one that was never admitted."""
+        """The connection of a WebSocket; None for one never admitted. Raises TypeError for anything else."""
+        if not isinstance(websocket, WebSocket):
+            raise TypeError(f"{websocket!r} is neither a WebSocket of FastAPI or Starlette nor a Connection")
         return self._sockets.get(websocket)
 
     async def admit(
