@@ -22,7 +22,15 @@ def test_a_host_that_is_none_is_refused_as_any_url_that_cannot_work(scheme: str)
         broker_from_url(f"{scheme}://[::1")
 
 
-def test_the_password_of_a_url_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("kafka://user:hunter2@localhost", "No broker for kafka://; there are "),
+        ("user:hunter2@localhost:6379", "A broker's URL begins like redis://; there are "),
+    ],
+)
+def test_the_password_of_a_url_is_not_repeated(url: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        broker_from_url("kafka://user:hunter2@localhost")
+        broker_from_url(url)
+    assert str(caught.value).startswith(said)
     assert "hunter2" not in str(caught.value)

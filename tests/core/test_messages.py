@@ -77,6 +77,11 @@ def test_a_deep_nest_is_called_so_however_deep_the_parser_gets(depth: int) -> No
         from_json("[" * depth + "]" * depth)
 
 
+def test_what_cannot_be_json_is_named() -> None:
+    with pytest.raises(TypeError, match=r"^A message of type object cannot be sent as JSON$"):
+        to_payload(object())
+
+
 def test_binary_is_no_json() -> None:
     with pytest.raises(WrongMessageType):
         from_json(b"{}")

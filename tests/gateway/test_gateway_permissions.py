@@ -100,6 +100,15 @@ def test_nobody_comes_in_by_accident() -> None:
         no_keys.authenticate(Somebody(NOBODY), Credentials("x.y.z"))
 
 
+def test_an_application_that_lets_nobody_in_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    handlers = StandardHandlers(Hub())
+    for _ in range(2):
+        with pytest.raises(Unauthorized):
+            handlers.authenticate(Somebody(NOBODY), Credentials(""))
+    (said,) = caplog.messages
+    assert "Hub(anonymous=True)" in said
+
+
 def test_a_gateway_that_lets_nobody_in_is_refused() -> None:
     verifier = TokenVerifier("a secret of these tests, long enough")
     for arguments in (

@@ -35,7 +35,10 @@ def broker_from_url(url: str) -> Broker:
     scheme = split_url(url).scheme
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise ConfigurationError(f"No broker for {scheme + '://' if scheme else url!r}; there are {known}")
+        named = (
+            f"No broker for {scheme}://" if "://" in url and scheme else "A broker's URL begins like redis://"
+        )
+        raise ConfigurationError(f"{named}; there are {known}")
     module, name, extra = _SCHEMES[scheme]
     try:
         kind = getattr(import_module(module), name)

@@ -61,7 +61,11 @@ class HubNotRunning(HubbubError, RuntimeError):
     """The hub was used before its lifespan began, after it ended, or in another event loop than its own."""
 
     def __init__(
-        self, why: str = "The hub is not running: use FastAPI(lifespan=hub.lifespan) or `async with hub:`"
+        self,
+        why: str = (
+            "The hub is not running: use FastAPI(lifespan=hub.lifespan) or `async with hub:`."
+            " Nobody runs the lifespan of a mounted app, nor that of TestClient(app) without `with`"
+        ),
     ) -> None:
         super().__init__(why)
 

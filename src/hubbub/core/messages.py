@@ -93,7 +93,8 @@ def to_payload(message: object) -> Payload:
         return Json(_encoder.encode(message), "utf-8")
     except (NotImplementedError, msgspec.MsgspecError, UnicodeEncodeError) as error:
         name = type(message).__name__
-        raise TypeError(f"A message of type {name} cannot be sent as JSON: {error}") from error
+        why = f": {error}" if str(error) else ""
+        raise TypeError(f"A message of type {name} cannot be sent as JSON{why}") from error
 
 
 def check_text(*texts: str) -> None:

@@ -32,7 +32,15 @@ class StandardHandlers:
         personal_room: a name like ``"user:{id}"``: every user's connections are in the user's own room.
     """
 
-    __slots__ = ("_anonymous", "_hub", "_permissions", "_personal", "_subscription_tokens", "_tokens")
+    __slots__ = (
+        "_anonymous",
+        "_hub",
+        "_permissions",
+        "_personal",
+        "_subscription_tokens",
+        "_tokens",
+        "_told",
+    )
 
     def __init__(
         self,
@@ -47,6 +55,7 @@ class StandardHandlers:
         self._tokens = tokens
         self._subscription_tokens = subscription_tokens or tokens
         self._anonymous = anonymous
+        self._told = False
         self._personal = PersonalRooms(hub, personal_room) if personal_room is not None else None
         self._permissions = Permissions(hub, self._personal)
 
@@ -61,8 +70,18 @@ class StandardHandlers:
         if credentials.token:
             return then(self._claims(credentials.token), self._identity)
         if not self._anonymous:
+            self._tell_how_to_let_in()
             raise Unauthorized("no token")
         return _ANYBODY
+
+    def _tell_how_to_let_in(self) -> None:
+        """Say once, where nobody can come in whatever they show, what the application may have forgotten."""
+        if self._tokens is None and not self._told:
+            self._told = True
+            _logger.warning(
+                "refusing all clients of the Centrifuge protocol: a hub made with neither"
+                " Hub(tokens=TokenVerifier(...)) nor Hub(anonymous=True) lets none in"
+            )
 
     def refresh(self, visitor: Visitor, token: str) -> Maybe[Identity]:
         """By the new token, which has to be the same user's."""

@@ -24,7 +24,8 @@ from hubbub.hub.measured_broker import MeasuredBroker
 from hubbub.hub.memberships import Memberships
 
 ELSEWHERE: Final = (
-    "The hub runs in another event loop: in a function that is not async, use anyio.from_thread.run(...)"
+    "The hub runs in another event loop: in an endpoint that is not async, use anyio.from_thread.run(...),"
+    " in a thread of your own asyncio.run_coroutine_threadsafe(..., loop)"
 )
 """What whoever publishes in a loop of their own is told: members would hear nothing, or only later."""
 
