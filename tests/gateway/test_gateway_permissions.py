@@ -82,7 +82,7 @@ def test_not_every_user_can_have_a_personal_room() -> None:
     assert rooms.of(User("x" * 300)) is None
 
 
-@pytest.mark.parametrize("template", ["user", "{id}", "user:{id}:{id}", ""])
+@pytest.mark.parametrize("template", ["user", "{id}", "user:{id}:{id}", "", "user:#{id}"])
 def test_a_personal_rooms_name_has_the_user_in_it(template: str) -> None:
     with pytest.raises(ConfigurationError):
         PersonalRooms(Hub(), template)

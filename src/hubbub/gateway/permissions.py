@@ -21,7 +21,7 @@ class PersonalRooms:
         template: a name with ``{id}`` in place of the user's id, like ``"user:{id}"``.
 
     Raises:
-        ConfigurationError: if it has not exactly one ``{id}``, or nothing else.
+        ConfigurationError: if it has not exactly one ``{id}``, or nothing else, or what no room's name has.
     """
 
     __slots__ = ("_hub", "_pattern", "_template")
@@ -29,6 +29,10 @@ class PersonalRooms:
     def __init__(self, hub: Hub, template: str) -> None:
         if template.count(_USER) != 1 or template == _USER:
             raise ConfigurationError("A personal room's name looks like 'user:{id}'")
+        try:
+            hub.limits.check_room_name(template.replace(_USER, "0"))
+        except InvalidRoomName as error:
+            raise ConfigurationError(f"No user can have the personal room {template!r}: {error}") from None
         head, _, tail = template.partition(_USER)
         self._hub = hub
         self._template = template
