@@ -211,7 +211,8 @@ async def test_a_page_of_another_origin_is_refused_before_the_handshake(server: 
     [
         (["centrifuge-protobuf"], "", "centrifuge-protobuf", True),
         (["centrifuge-json"], "", "centrifuge-json", False),
-        (["centrifuge-json", "centrifuge-protobuf"], "", "centrifuge-protobuf", True),
+        (["centrifuge-json", "centrifuge-protobuf"], "", "centrifuge-json", False),
+        (["chat", "centrifuge-protobuf", "centrifuge-json"], "", "centrifuge-protobuf", True),
         (["chat"], "", None, False),
         (None, PROTOBUF, None, True),
         (None, "?cf_protocol=json", None, False),

@@ -24,7 +24,7 @@ SUBPROTOCOLS: Final[dict[str, Codec]] = {
     "centrifuge-protobuf": PROTOBUF_CODEC,
     "centrifuge-json": JSON_CODEC,
 }
-"""The encodings by their subprotocol; the first one that a client offers counts, in this order."""
+"""The encodings by their subprotocol."""
 
 _CONNECTING: Final = WebSocketState.CONNECTING
 _CONNECTED: Final = WebSocketState.CONNECTED
@@ -112,9 +112,7 @@ def _choose(scope: Scope) -> tuple[str | None, Codec, bool]:
     """The subprotocol to select, the encoding, and whether the client wants pings of the WebSocket's own."""
     query = parse_qs(scope["query_string"].decode("latin-1")) if scope["query_string"] else {}
     native_pings = query.get("cf_ws_frame_ping_pong") == ["true"]
-    offered = scope.get("subprotocols")
-    if offered:
-        for name, codec in SUBPROTOCOLS.items():
-            if name in offered:
-                return name, codec, native_pings
+    for name in scope.get("subprotocols") or ():  # the preferred one first (RFC 6455 section 4.1)
+        if name in SUBPROTOCOLS:
+            return name, SUBPROTOCOLS[name], native_pings
     return None, PROTOBUF_CODEC if query.get("cf_protocol") == ["protobuf"] else JSON_CODEC, native_pings
