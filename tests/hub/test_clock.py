@@ -1,12 +1,15 @@
 """One timer of the loop for all deadlines, on both event loops that servers use."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 
 import pytest
 import uvloop
 from polling import eventually
+from standing_still import stand_still
 
+from hubbub.core import standstill
 from hubbub.hub.clock import Clock
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -89,5 +92,41 @@ def test_nothing_runs_that_was_cancelled_or_after_a_stop(run: Run) -> None:
         clock.stop()
         await asyncio.sleep(0.01)
         assert ran == ["kept"]
+
+    run(test)
+
+
+def test_after_a_standstill_what_came_meanwhile_is_read_before_anything_is_due(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "STOOD_STILL", 0.05)
+    monkeypatch.setattr(standstill, "PARDON", 0.1)
+
+    async def test() -> None:
+        clock, ran = Clock(), list[str]()
+        reading, writing = os.pipe()
+        heard = asyncio.Event()
+        asyncio.get_running_loop().add_reader(reading, heard.set)
+
+        async def handler() -> None:
+            await heard.wait()
+            for _ in range(20):  # it has to take turns with others
+                await asyncio.sleep(0)
+            ran.append("what came")
+
+        handling = asyncio.create_task(handler())
+        clock.after(0.01, lambda: ran.append(f"due, {clock.held_back} s late"))
+        clock.after(0.02, lambda: ran.append("also due"))
+        await asyncio.sleep(0)
+        os.write(writing, b"x")
+        stand_still(0.1)
+        await asyncio.sleep(0)
+        clock.after(-5.0, lambda: ran.append("past"))  # which makes nothing else come earlier
+        await handling
+        asyncio.get_running_loop().remove_reader(reading)
+        os.close(reading)
+        os.close(writing)
+        await eventually(lambda: len(ran) == 4)
+        assert ran == ["what came", "past", "due, 0.1 s late", "also due"]
 
     run(test)

@@ -2,6 +2,10 @@
 
 import asyncio
 
+import pytest
+from standing_still import stand_still
+
+from hubbub.core import standstill
 from hubbub.uvicorn.deadlines import DeadlineQueue
 
 
@@ -53,3 +57,17 @@ async def test_no_action_is_early() -> None:
     added = loop.time()
     queue.add("one")
     assert await asyncio.wait_for(arrived, 10) - added >= 0.05
+
+
+async def test_after_a_standstill_an_item_may_still_be_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standstill, "STOOD_STILL", 0.05)
+    monkeypatch.setattr(standstill, "PARDON", 0.1)
+    loop, due = asyncio.get_running_loop(), list[str]()
+    done = asyncio.Event()
+    queue: DeadlineQueue[str] = DeadlineQueue(loop, 0.01, lambda one: (due.append(one), done.set())[1])
+    queue.add("silent")
+    queue.add("heard")
+    loop.call_later(0.02, queue.discard, "heard")  # its answer is there, and read a little later
+    stand_still(0.1)
+    await asyncio.wait_for(done.wait(), 10)
+    assert due == ["silent"]

@@ -43,5 +43,5 @@ class LoopLag:
         self._clock.after(INTERVAL, self._look)
 
     def _look(self) -> None:
-        self._recent.append(max(0.0, time.monotonic() - self._due))
+        self._recent.append(max(0.0, time.monotonic() - self._due - self._clock.held_back))
         self.start()
