@@ -12,7 +12,7 @@ from hubbub.core.nodes import read as read_control
 from hubbub.core.presence import Present
 from hubbub.core.presence_messages import make_member, read
 from hubbub.core.timers import Timer, Timers
-from hubbub.hub.nodes import Load, Nodes
+from hubbub.hub.nodes import NodeLoad, Nodes
 from hubbub.hub.presence import Presence
 
 TURNS = 12
@@ -136,7 +136,7 @@ class ClusterNode:
             self.link,
             self.clock,
             name="test",
-            load=lambda: Load(sum(map(len, self.truth.values())), len(self.truth)),
+            load=lambda: NodeLoad(sum(map(len, self.truth.values())), len(self.truth)),
             connected=lambda: self.link.up,
         )
         self.presence = Presence(

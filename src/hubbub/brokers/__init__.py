@@ -1,4 +1,4 @@
-"""Brokers, chosen by URL. A client library is imported only when its broker is asked for."""
+"""Brokers, chosen by URL. Each imports its client library in one file, when it is asked for."""
 
 from importlib import import_module
 from typing import Final

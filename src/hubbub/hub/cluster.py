@@ -15,7 +15,7 @@ from hubbub.core.presence import Present
 from hubbub.core.presence_messages import make_member
 from hubbub.hub.clock import Clock
 from hubbub.hub.connections import Connections
-from hubbub.hub.nodes import Load, Nodes
+from hubbub.hub.nodes import NodeLoad, Nodes
 from hubbub.hub.presence import MemberMoved, Presence, Told
 from hubbub.hub.signals import Signals
 
@@ -77,7 +77,7 @@ class Cluster:
             signals,
             clock,
             name=f"{socket.gethostname()}-{os.getpid()}",
-            load=lambda: Load(len(connections), rooms()),
+            load=lambda: NodeLoad(len(connections), rooms()),
             connected=connected,
         )
         self._presence = Presence(signals, self._nodes, clock, joined=joined, left=left, moved=moved)

@@ -42,7 +42,7 @@ Handler: TypeAlias = Callable[[str, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class NodeLoad:
     """How much there is on a node: it says so with every announcement."""
 
     connections: int
@@ -82,7 +82,7 @@ class Nodes:
         clock: Clock,
         *,
         name: str,
-        load: Callable[[], Load],
+        load: Callable[[], NodeLoad],
         connected: Callable[[], bool],
     ) -> None:
         self.id = secrets.token_urlsafe(12)

@@ -1,9 +1,6 @@
 """One connection to a NATS server: requests, subscriptions, and noticing that it is lost.
 
-The only file that imports nats-py. A connection that is lost is never used again, a new `Link` replaces it,
-although nats-py can reconnect by itself. Its own way would send, after the outage, publications whose callers
-were told that they failed; it would end for good at any error line of the server; and its waits have no
-jitter. Nor is its `flush` used: it writes its PING ahead of the publications that still wait to be written.
+A connection that is lost is never used again: a new `Link` replaces it.
 """
 
 import asyncio
@@ -12,21 +9,14 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, TypeAlias
-
-from nats import errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from typing import Any, Final
 
 from hubbub.brokers.nats.calls import Calls, NotBegun, Reply
-from hubbub.brokers.nats.encryption import Encryption
+from hubbub.brokers.nats.client import LOST, Client, Handle, Listener
 from hubbub.brokers.nats.options import NatsOptions
 from hubbub.core.errors import BrokerError, ConfigurationError
 
 OLDEST_SERVER: Final = (2, 12)
-CONNECT_TIMEOUT: Final = 2
-"""Seconds for each step of connecting to one server."""
 
 LOOK: Final = 0.5
 """Seconds between looks whether the server is there."""
@@ -37,27 +27,7 @@ SILENCE: Final = 2.0
 PATIENCE: Final = (0.25, 0.5, 1.0, 1.0, 1.0, 1.25)
 """Seconds in which the answer to what is only read has to begin; after each but the last it is asked anew."""
 
-MAX_UNWRITTEN: Final = 268_435_456
-"""Bytes that may wait to be written; those who publish keep far below it."""
-
-MAX_UNREAD: Final = 16_384
-"""Messages of one subscription that wait for the event loop; past that they are lost, and repaired."""
-
-MAX_UNREAD_BYTES: Final = 67_108_864
-
 _logger = logging.getLogger("hubbub")
-
-Listener: TypeAlias = Callable[[bytes, Mapping[str, str]], None]
-"""Gets a message's content and headers."""
-
-
-class Handle:
-    """A subscription."""
-
-    __slots__ = ("subscription",)
-
-    def __init__(self, subscription: Subscription) -> None:
-        self.subscription = subscription
 
 
 class Link:
@@ -71,8 +41,7 @@ class Link:
     def __init__(self, options: NatsOptions, lost: Callable[[], None]) -> None:
         self._options = options
         self._on_lost = lost
-        self._client = Client()
-        self._began = False  # whether the client was used; nats-py cannot close one that was not
+        self._client = Client(self._end, self._refuse)
         self._inbox = f"{options.prefix}.reply.{secrets.token_hex(12)}"
         self._calls = Calls(self._inbox)
         self._echo: asyncio.Future[None] | None = None  # of those who asked since the last one was sent
@@ -84,14 +53,9 @@ class Link:
         """Whether it is open and, as far as it knows, the server is there."""
 
     @property
-    def max_payload(self) -> int:
-        """Bytes of the largest message that the server takes."""
-        return self._client.max_payload
-
-    @property
     def discovered(self) -> tuple[str, ...]:
         """The other servers of the cluster, as the server names them: ``host:port``."""
-        return tuple(server.netloc for server in self._client.discovered_servers)
+        return self._client.discovered
 
     async def open(self, servers: tuple[str, ...]) -> None:
         """Connect to one of these servers.
@@ -103,62 +67,17 @@ class Link:
         problem: Exception | None = None
         for server in random.sample(servers, len(servers)):
             try:
-                await self._connect(server)
+                await self._client.connect(server, self._options)
                 break
-            except (errors.Error, OSError, TimeoutError, BrokerError) as error:
+            except BrokerError as error:
                 problem = error
-                await self._abandon()
         else:
             raise BrokerError(f"no NATS server can be reached: {problem or 'none is known'}") from problem
-        version = self._client.connected_server_version
-        if (version.major, version.minor) < OLDEST_SERVER:
-            await self._abandon()
-            wanted = ".".join(map(str, OLDEST_SERVER))
-            raise ConfigurationError(f"this is NATS {version.major}.{version.minor}; {wanted} is needed")
+        if (found := self._client.version) < OLDEST_SERVER:
+            await self._client.abandon()
+            said, wanted = (".".join(map(str, numbers)) for numbers in (found, OLDEST_SERVER))
+            raise ConfigurationError(f"this is NATS {said}; {wanted} is needed")
         await self._begin()
-
-    async def _connect(self, server: str) -> None:
-        options = self._options
-        self._client, self._began = Client(), True
-        context = Encryption.begin() if options.tls else None
-
-        def guarded(secret: str) -> Callable[[], str]:
-            def give() -> str:
-                if context is not None and not context.used:
-                    raise errors.Error("the server does not offer TLS")
-                return secret
-
-            return give
-
-        problems: list[Exception] = []
-
-        async def note(error: Exception) -> None:
-            problems.append(error)
-            self._note(error)
-
-        async with asyncio.timeout(3 * CONNECT_TIMEOUT):
-            try:
-                await self._client.connect(
-                    [f"{'tls' if options.tls else 'nats'}://{server}"],
-                    name="hubbub",
-                    error_cb=note,
-                    closed_cb=self._closed,
-                    allow_reconnect=False,
-                    connect_timeout=CONNECT_TIMEOUT,
-                    max_reconnect_attempts=1,
-                    reconnect_time_wait=0,
-                    ping_interval=3_600,  # `_watch` is quicker
-                    pending_size=MAX_UNWRITTEN,
-                    flusher_queue_size=65_536,
-                    tls=context,
-                    user=None if options.user is None else guarded(options.user),
-                    password=None if options.password is None else guarded(options.password),
-                    token=None if options.token is None else guarded(options.token),
-                )
-            except errors.NoServersError as error:
-                raise BrokerError(f"{server}: {problems[0] if problems else error}") from error
-        if context is not None and not context.used:
-            raise BrokerError(f"{server} does not offer TLS")
 
     async def _begin(self) -> None:
         self.up = True
@@ -178,8 +97,8 @@ class Link:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         if was_up:
-            await self._close_client()
-        await self._abandon()
+            await self._client.close()
+        await self._client.abandon()
         for task in self._tasks:
             task.cancel()
 
@@ -238,24 +157,9 @@ class Link:
         Raises:
             BrokerError: if the connection is lost.
         """
-
-        async def arrived(message: Msg) -> None:
-            headers: dict[str, str] = message.headers or {}
-            listener(message.data, {**headers, "Subject": message.subject} if with_subject else headers)
-
         if not self.up:
             raise BrokerError("not connected to NATS")
-        try:
-            return Handle(
-                await self._client.subscribe(
-                    subject,
-                    cb=arrived,
-                    pending_msgs_limit=MAX_UNREAD,
-                    pending_bytes_limit=MAX_UNREAD_BYTES,
-                )
-            )
-        except (errors.Error, OSError) as error:
-            raise BrokerError(f"not subscribed: {error}") from error
+        return await self._client.subscribe(subject, listener, with_subject=with_subject)
 
     def drop(self, handle: Handle) -> None:
         """End a subscription, soon."""
@@ -265,23 +169,13 @@ class Link:
 
     async def _drop_all(self) -> None:
         while self._dropped and self.up:
-            handle = self._dropped.pop()
-            try:
-                await handle.subscription.unsubscribe()
-            except errors.Error:
-                _logger.debug("a subscription had ended already", exc_info=True)
+            await self._dropped.pop().end()
         self._dropped.clear()
 
     async def _send(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str) -> None:
         if not self.up:
             raise BrokerError("not connected to NATS")
-        try:
-            await self._client.publish(subject, data, reply, None if headers is None else dict(headers))
-        except errors.MaxPayloadError as error:
-            raise BrokerError(f"larger than the {self.max_payload} bytes that NATS takes") from error
-        except (errors.Error, OSError) as error:
-            self._look()
-            raise BrokerError(f"not sent to NATS: {error or type(error).__name__}") from error
+        await self._client.publish(subject, data, reply, headers)
 
     async def _send_echo(self, refused: int) -> None:
         await asyncio.sleep(0)  # until all who publish in this tick have
@@ -306,10 +200,11 @@ class Link:
     async def _watch(self) -> None:
         """Notice a server that is gone or frozen: no message at all, and no echo of ours."""
         while self.up:
-            heard = self._client.stats["in_msgs"]
+            heard = self._client.heard
             await asyncio.sleep(LOOK)
-            self._look()
-            if self.up and heard == self._client.stats["in_msgs"] and not await self._answers(heard):
+            if not self._client.connected:
+                self._end(LOST)
+            if self.up and heard == self._client.heard and not await self._answers(heard):
                 self._end(f"the NATS server was silent for {SILENCE} s")
 
     async def _answers(self, heard: int) -> bool:
@@ -318,17 +213,10 @@ class Link:
                 await self.barrier()
         except TimeoutError:
             await asyncio.sleep(0.05)  # it may be this process that was away: what it was sent is read first
-            return bool(heard != self._client.stats["in_msgs"])
+            return heard != self._client.heard
         except BrokerError:
-            return self._client.is_connected
+            return self._client.connected
         return True
-
-    async def _closed(self) -> None:
-        self._look()
-
-    def _look(self) -> None:
-        if not self._client.is_connected:
-            self._end("the connection to NATS is lost")
 
     def _end(self, reason: str | None) -> None:
         if not self.up:
@@ -344,46 +232,8 @@ class Link:
             _logger.warning("%s", reason)
             self._on_lost()
 
-    def _note(self, error: Exception) -> None:
-        if isinstance(error, errors.UnexpectedEOF):
-            self._end("the NATS server has closed the connection")
-        elif "permissions violation" in str(error).lower():
-            self._refused += 1
-            _logger.error("NATS: %s", error)
-        elif isinstance(error, errors.SlowConsumerError):
-            _logger.warning("NATS: messages of %s came faster than this process reads", error.subject)
-        elif isinstance(error, OSError | errors.Error | TimeoutError):
-            _logger.debug("NATS: %s", error)
-        else:
-            _logger.error("NATS: a message could not be handled", exc_info=error)
-
-    async def _abandon(self) -> None:
-        """Let the socket go at once, and end the client's tasks.
-
-        `Client.close` waits for a frozen server to read what is left, and stops halfway if that fails; so
-        this takes what nats-py has no public name for.
-        """
-        if not self._began:
-            return
-        client: Any = self._client
-        subscriptions = [*client._subs.values()]
-        writer = getattr(client._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
-        await self._close_client()
-        tasks = [one._wait_for_msgs_task for one in subscriptions]
-        tasks += [client._reading_task, client._flusher_task, client._ping_interval_task]
-        tasks = [task for task in tasks if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _close_client(self) -> None:
-        try:
-            async with asyncio.timeout(1.0):
-                await self._client.close()
-        except Exception:
-            _logger.debug("the connection to NATS did not close well", exc_info=True)
+    def _refuse(self) -> None:
+        self._refused += 1
 
     def _own(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)

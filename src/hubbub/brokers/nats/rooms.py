@@ -7,7 +7,8 @@ from functools import partial
 
 from hubbub.brokers.base import Receiver
 from hubbub.brokers.followed import FollowedRooms
-from hubbub.brokers.nats.link import Handle, Link
+from hubbub.brokers.nats.client import Handle
+from hubbub.brokers.nats.link import Link
 from hubbub.brokers.nats.records import decode_record
 from hubbub.brokers.nats.session import Session
 from hubbub.core.errors import BrokerError
