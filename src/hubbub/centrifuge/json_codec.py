@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from hubbub.centrifuge.codec import MAX_COMMANDS, Codec, milliseconds
-from hubbub.centrifuge.json_text import as_json, check_depth, embed_json, quote, without_lone_surrogates
+from hubbub.centrifuge.json_text import as_json, check_depth, embed_json, mended, quote
 from hubbub.centrifuge.publishers import publisher_info
 from hubbub.centrifuge.requests import Command
 from hubbub.centrifuge.results import ChannelPublication, Push, Reply
@@ -89,10 +89,7 @@ def _read(line: str) -> Command:
     try:
         return _decoder.decode(line)
     except msgspec.DecodeError:
-        mended = without_lone_surrogates(line)
-        if mended == line:
-            raise
-        return _decoder.decode(mended)
+        return _decoder.decode(mended(line))
 
 
 JSON_CODEC = JsonCodec()

@@ -22,6 +22,7 @@ _ESCAPES: Final = re.compile(
 _LONE: Final = 6
 """Characters of the escape of one surrogate; any other escape is of another length."""
 
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax and makes nothing
 
 
@@ -76,13 +77,36 @@ def bytes_as_json(data: bytes) -> Json | None:
         return None
 
 
-def without_lone_surrogates(text: str) -> str:
-    """JSON with U+FFFD in place of each escape of a surrogate that is no half of a pair.
+def _without_lone_surrogates(text: str) -> str:
+    """With U+FFFD in place of each escape of a surrogate that is no half of a pair.
 
     `JSON.stringify` writes such escapes (ECMA-262, QuoteJSONString), as of a text that was cut within an
     emoji. They stand for no text that UTF-8 has, so msgspec takes no JSON with them.
     """
     return _ESCAPES.sub(lambda found: r"\ufffd" if len(found[0]) == _LONE else found[0], text)
+
+
+def mended(text: str) -> str:
+    """JSON of an object as msgspec takes it, where other writers of JSON have their own ways.
+
+    Half an emoji becomes U+FFFD. A field that is null is taken out, as proto3's JSON mapping has it for one
+    that is not there; only `data` may be null. Nothing else is changed, not even a number of any length.
+
+    Raises:
+        msgspec.DecodeError: if it is no object.
+    """
+    return _without_nulls(_without_lone_surrogates(text).encode()).decode()
+
+
+def _without_nulls(text: bytes) -> bytes:
+    fields: dict[str, bytes] = {}
+    for name, value in _fields.decode(text).items():
+        raw = bytes(value)
+        if name == "data":
+            fields[name] = raw
+        elif raw != b"null":
+            fields[name] = _without_nulls(raw) if raw.startswith(b"{") else raw
+    return b"{%b}" % b",".join(b"%b:%b" % (msgspec.json.encode(name), raw) for name, raw in fields.items())
 
 
 def check_depth(text: str) -> None:
