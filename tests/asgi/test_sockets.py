@@ -1,5 +1,6 @@
 """Taking over a WebSocket: the origin, the handshake, the opt-in, and the WebSocket's own methods."""
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,6 +8,7 @@ from guests import guest, route
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub import Hub
+from hubbub.core.origins import MOST_TOLD
 from hubbub.testing import HandshakeRejected, connect
 
 
@@ -23,6 +25,19 @@ async def test_a_page_of_another_origin_gets_a_403(hub: Hub, origin: str) -> Non
             pass
     assert caught.value.status == 403
     assert hub.stats.opened == 0
+
+
+async def test_the_log_says_why_a_page_was_refused_and_once_for_each_origin_aloud(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hubbub")
+    for number in (5173, 5173, *range(MOST_TOLD)):
+        with pytest.raises(HandshakeRejected):
+            async with guest(hub, headers={"Origin": f"http://localhost:{number}"}):
+                pass
+    told = [(one.levelname, one.getMessage()) for one in caplog.records if "refused a page" in one.message]
+    assert [level for level, _ in told] == [*["WARNING", "INFO"], *["WARNING"] * (MOST_TOLD - 1), "INFO"]
+    assert "'http://localhost:5173', as the host is 'testserver'; Hub(origins=[...])" in told[0][1]
 
 
 @pytest.mark.parametrize("origin", ["http://testserver", "https://friend.example"])

@@ -1,5 +1,6 @@
 """Taking over a Starlette or FastAPI `WebSocket`, so that the hub and the user's own calls keep one order."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -20,6 +21,9 @@ BEARER = "bearer"
 
 USER = "hubbub.user"
 """Where in the scope an auth dependency leaves the `User`."""
+
+
+_logger = logging.getLogger("hubbub")
 
 
 class Endpoint(Protocol):
@@ -57,13 +61,17 @@ def check_origin(websocket: WebSocket, origins: Origins) -> None:
     origin = header(websocket.scope, b"origin")
     if origin is None:
         return  # no page opens it: `Origins.check` would not look further
+    host = header(websocket.scope, b"host")
     try:
-        origins.check(
-            origin,
-            header(websocket.scope, b"host"),
-            secure=websocket.scope.get("scheme") == "wss",
-        )
+        origins.check(origin, host, secure=websocket.scope.get("scheme") == "wss")
     except OriginRefused as error:
+        # The browser keeps the reason from the page, and the server's own log says 403 and no more.
+        _logger.log(
+            logging.WARNING if origins.is_news(origin) else logging.INFO,
+            "refused a page of the origin %.100r, as the host is %.100r; Hub(origins=[...]) lets others in",
+            origin,
+            host,
+        )
         raise SocketRefused(error) from error
 
 

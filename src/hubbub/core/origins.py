@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from hubbub.core.errors import ConfigurationError, OriginRefused
 
+MOST_TOLD = 10
+"""Different origins whose first refusal is news."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -23,11 +26,12 @@ class Origins:
         ConfigurationError: if an entry is not an origin.
     """
 
-    __slots__ = ("_allowed", "any")
+    __slots__ = ("_allowed", "_told", "any")
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         entries = [allowed] if isinstance(allowed, str) else list(allowed)
         self.any = "*" in entries
+        self._told: set[str] = set()
         self._allowed = {_normal(entry) for entry in entries if entry != "*"}
         if None in self._allowed:
             raise ConfigurationError("An allowed origin looks like 'https://app.example.com' or '*'")
@@ -53,6 +57,13 @@ class Origins:
         page = _normal(origin)
         if page is None or not (page in self._allowed or _is_same(page, host, secure)):
             raise OriginRefused("Origin not allowed")
+
+    def is_news(self, origin: str) -> bool:
+        """Whether this origin is refused for the first time; of a few only, as a stranger can invent many."""
+        if len(self._told) >= MOST_TOLD or origin in self._told:
+            return False
+        self._told.add(origin)
+        return True
 
 
 def _is_same(page: tuple[str, str, int], host: str | None, secure: bool) -> bool:
