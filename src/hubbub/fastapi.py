@@ -29,6 +29,7 @@ from hubbub.core.messages import payload_bytes
 from hubbub.core.stats import RefusalReason
 from hubbub.core.users import User
 from hubbub.hub import Hub
+from hubbub.keys import shown_api_key
 
 _logger = logging.getLogger("hubbub")
 
@@ -259,10 +260,7 @@ class ApiKey:
         """Raises `HTTPException`: 401 for a wrong or missing key, 403 while no key is set."""
         if not self._key:
             raise HTTPException(403, "No API key is set: this is switched off")
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        given = request.headers.get("x-api-key") or (value.strip() if scheme.lower() == "apikey" else "")
-        # Starlette decodes headers as Latin-1: this gives the bytes back as they came.
-        if not hmac.compare_digest(given.encode("latin-1"), self._key.encode()):
+        if not hmac.compare_digest(shown_api_key(request.headers), self._key.encode()):
             raise HTTPException(401, "Wrong or missing API key", {"WWW-Authenticate": "apikey"})
 
 

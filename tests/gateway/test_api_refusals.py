@@ -11,7 +11,7 @@ from api_servers import KEY, OLD_KEY, api
 from gateway_sdk import Server, room
 
 from hubbub import ConfigurationError
-from hubbub.gateway.api import ApiKeys
+from hubbub.keys import Keys
 
 JSON = {"content-type": "application/json"}
 GOOD = {**JSON, "x-api-key": KEY}
@@ -68,8 +68,8 @@ async def test_the_library_hears_of_a_bad_key(api_server: Server) -> None:
 
 def test_a_key_has_to_be_long() -> None:
     with pytest.raises(ConfigurationError):
-        ApiKeys(["short"])
-    assert not ApiKeys()
+        Keys(["short"])
+    assert not Keys()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from hubbub.centrifuge.terms import Terms
 from hubbub.core.errors import ConfigurationError
-from hubbub.gateway.api import ApiEndpoint, ApiKeys, Methods
+from hubbub.gateway.api import ApiEndpoint, Methods
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.emulation import EmulationEndpoint
 from hubbub.gateway.everywhere import Everywhere
@@ -20,6 +20,7 @@ from hubbub.gateway.streams import StreamEndpoint
 from hubbub.gateway.tokens import TokenVerifier
 from hubbub.gateway.websocket import Front, WebSocketEndpoint
 from hubbub.hub import Hub
+from hubbub.keys import Keys
 
 WEBSOCKET_PATH: Final = "/connection/websocket"
 SSE_PATH: Final = "/connection/sse"
@@ -101,7 +102,7 @@ class Gateway:
             handlers.knows if isinstance(handlers, StandardHandlers) else lambda room: bool(hub.options(room))
         )
         methods = Methods(hub, self.everywhere, known, self._version)
-        return ApiEndpoint(hub, methods, ApiKeys(keys), path).routes
+        return ApiEndpoint(hub, methods, Keys(keys), path).routes
 
     def before(self, app: ASGIApp) -> ASGIApp:
         """The app with the WebSocket endpoint in front of it, not among its routes: faster, and smaller."""

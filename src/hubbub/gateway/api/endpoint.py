@@ -13,11 +13,11 @@ from hubbub.centrifuge.results import Result
 from hubbub.core.errors import InvalidMessage, OriginRefused
 from hubbub.core.stats import RefusalReason
 from hubbub.gateway.api.description import describe
-from hubbub.gateway.api.keys import ApiKeys
 from hubbub.gateway.api.methods import MAX_COMMANDS, Methods, check_body
 from hubbub.gateway.api.results import ApiError
 from hubbub.gateway.http_requests import Refusal, read_body
 from hubbub.hub import Hub
+from hubbub.keys import Keys, shown_api_key
 
 MAX_BODY: Final = 1_048_576
 """Bytes of a request's body."""
@@ -84,7 +84,7 @@ class ApiEndpoint:
 
     __slots__ = ("_hub", "_keys", "_methods", "routes")
 
-    def __init__(self, hub: Hub, methods: Methods, keys: ApiKeys, path: str = "/api") -> None:
+    def __init__(self, hub: Hub, methods: Methods, keys: Keys, path: str = "/api") -> None:
         self._hub = hub
         self._methods = methods
         self._keys = keys
@@ -129,7 +129,7 @@ class ApiEndpoint:
     def _check(self, request: Request) -> None:
         if not self._keys:
             raise Refusal(403, "No API key is set: this is switched off")
-        if not self._keys.accept(request):
+        if not self._keys.known(shown_api_key(request.headers)):
             self._hub.stats.refuse(RefusalReason.KEY)
             raise Refusal(401, "Wrong or missing API key", {"WWW-Authenticate": "apikey"})
         self._check_site(request)

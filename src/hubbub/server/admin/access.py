@@ -7,8 +7,8 @@ from starlette.requests import Request
 
 from hubbub.core.errors import OriginRefused
 from hubbub.core.origins import Origins
-from hubbub.gateway.api.keys import ApiKeys
 from hubbub.gateway.http_requests import Refusal
+from hubbub.keys import Keys, shown_key
 
 OWN_SITE: Final = ("same-origin", "none")
 """What browsers call a request of this server's own page, or of a person (Fetch Metadata)."""
@@ -30,7 +30,7 @@ class AdminAccess:
     __slots__ = ("_keys", "_origins")
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = ApiKeys(keys)
+        self._keys = Keys(keys)
         self._origins = Origins()  # pages of other origins have no business here, whoever else may connect
 
     def __bool__(self) -> bool:
@@ -47,9 +47,7 @@ class AdminAccess:
             Refusal: 401 without a good key in ``Authorization: Bearer …``, 403 from a page of another origin,
                 415 for a body of another type than JSON.
         """
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        # Starlette decodes headers as Latin-1: this gives the bytes back as they came.
-        if scheme.lower() != "bearer" or not self._keys.known(shown.strip().encode("latin-1")):
+        if not self._keys.known(shown_key(request.headers, "bearer")):
             raise Refusal(401, "Wrong or missing admin key", {"WWW-Authenticate": "Bearer"})
         self._check_page(request)
         if request.method == "POST":
