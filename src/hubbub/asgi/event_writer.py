@@ -4,7 +4,7 @@ One event at a time is with the server; the rest wait in a bounded outbox. An id
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 
 from hubbub.asgi.events import EVENT_CODEC, Event, Send
@@ -36,12 +36,12 @@ class EventWriter:
         "_listener",
         "_lost",
         "_outbox",
-        "_pump",
         "_rest",
         "_scheduled",
         "_send",
         "_waits",
         "busy_since",
+        "pump",
     )
 
     codec = EVENT_CODEC
@@ -53,7 +53,7 @@ class EventWriter:
         self._outbox: Outbox[Event] = Outbox(outbox_bytes)
         self._waits = waits
         self._listener = listener
-        self._pump = pump
+        self.pump = pump
         self._scheduled = False  # the pump will call `advance`
         self._lost: Disconnected | None = None  # how the connection ended; None while open
         self._closing = False  # a close event is queued: nothing may follow it
@@ -63,9 +63,9 @@ class EventWriter:
         self.busy_since: float | None = None  # loop time when the event now with the server was given to it
 
     @property
-    def handle(self) -> Callable[[list[Outgoing[Event]]], None]:
-        """What the codec writes to."""
-        return self.write
+    def handle(self) -> "EventWriter":
+        """What the codec delivers to."""
+        return self
 
     @property
     def buffered(self) -> int:
@@ -84,6 +84,11 @@ class EventWriter:
 
     def write(self, items: Iterable[Outgoing[Event]]) -> None:
         """Queue items without waiting. A client whose outbox is full is reported as slow."""
+        self.pump.settle()
+        self.queue(items)
+
+    def queue(self, items: Iterable[Outgoing[Event]]) -> None:
+        """`write`, but for what the pump has still to deliver."""
         if self._closing or self._lost:
             return
         dropped = 0
@@ -96,20 +101,39 @@ class EventWriter:
         if dropped:
             self._listener.dropped(dropped)
 
+    def pass_on(self, items: Sequence[Outgoing[Event]]) -> None:
+        """Give items to the server at once, if nothing waits before them. Part of the hot path."""
+        if self.busy_since is not None or self._scheduled:  # else the outbox is empty
+            self.queue(items)
+            return
+        for at, item in enumerate(items):
+            if self._closing or self._lost:
+                return
+            try:
+                rest = begin(self._send(item.frame))
+            except Exception as error:  # noqa: BLE001 - each server has its own way to say that the client is gone
+                self._lose(error)
+                return
+            if rest is not None:
+                self._end_later(rest)
+                self.queue(items[at + 1 :])
+                return
+
     async def send(self, item: Outgoing[Event]) -> None:
         """Send after everything that was written before; wait while the client is slow.
 
         Raises:
             Disconnected: if the connection is closed, or closes meanwhile.
         """
+        self.pump.settle()
         if self._closing or self._lost:
             raise self._ended()
         try:
             if self.busy_since is None and not self._outbox:
                 self.busy_since = asyncio.get_running_loop().time()
-                await self._waits.until_interrupted(self._pass_on(self._send(item.frame)))
+                await self._waits.until_interrupted(self._finish(self._send(item.frame)))
             else:
-                self.write((item,))
+                self.queue((item,))
                 while self._outbox.size > HIGH_WATER and not self._lost:
                     self._below = self._below or asyncio.Event()
                     await self._waits.until_interrupted(self._below.wait())
@@ -120,6 +144,7 @@ class EventWriter:
 
     def close(self, event: Event, *, discard: bool) -> None:
         """Queue the close event; with `discard`, in place of what still waits."""
+        self.pump.settle()
         if self._closing or self._lost:
             return
         if discard:
@@ -133,6 +158,7 @@ class EventWriter:
 
     async def drained(self, seconds: float) -> None:
         """Wait until everything is with the server, so many seconds at most."""
+        self.pump.settle()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.unfinished:
@@ -156,19 +182,14 @@ class EventWriter:
     def advance(self) -> None:
         """Give the server one event after the other, until it makes us wait. Called by the pump."""
         self._scheduled = False
-        loop = asyncio.get_running_loop()
         while self.busy_since is None and (item := self._outbox.take()) is not None:
-            self.busy_since = loop.time()
             try:
                 rest = begin(self._send(item.frame))
             except Exception as error:  # noqa: BLE001 - each server has its own way to say that the client is gone
-                self.busy_since = None
                 self._lose(error)
                 return
-            if rest is None:
-                self.busy_since = None
-            else:
-                self._rest = loop.create_task(self._pass_on(rest))
+            if rest is not None:
+                self._end_later(rest)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -180,12 +201,18 @@ class EventWriter:
             return
         if self._outbox:
             self._scheduled = True
-            self._pump.add(self)
+            self.pump.add(self)
         elif self._emptied is not None:
             self._emptied.set()
             self._emptied = None
 
-    async def _pass_on(self, sending: Awaitable[None]) -> None:
+    def _end_later(self, rest: Awaitable[None]) -> None:
+        """The server makes us wait."""
+        loop = asyncio.get_running_loop()
+        self.busy_since = loop.time()
+        self._rest = loop.create_task(self._finish(rest))
+
+    async def _finish(self, sending: Awaitable[None]) -> None:
         try:
             await sending
         except Exception as error:  # noqa: BLE001 - as above

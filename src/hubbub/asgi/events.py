@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
+from hubbub.asgi.pump import Writer
 from hubbub.core.messages import Payload, Publication, payload_bytes
 from hubbub.core.outbox import Outgoing, Overflow, encode_each, size_of
 
@@ -11,7 +12,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
-Write: TypeAlias = Callable[[list[Outgoing["Event"]]], None]
 
 
 class EventCodec:
@@ -45,18 +45,18 @@ class EventCodec:
         """An event for each."""
         return encode_each(self, publications, payloads, overflow)
 
-    def line_up(self, handles: Collection[Write]) -> list[Write]:
-        """Each handle is the `write` of an `EventWriter`."""
+    def line_up(self, handles: Collection[Writer]) -> list[Writer]:
+        """Each handle is an `EventWriter`; those of one hub have one pump."""
         return list(handles)
 
     def size(self, items: list[Outgoing[Event]]) -> int:
         """The bytes of the payloads."""
         return size_of(items)
 
-    def deliver(self, line: list[Write], items: list[Outgoing[Event]]) -> Mapping[Write, Any]:
+    def deliver(self, line: list[Writer], items: list[Outgoing[Event]]) -> Mapping[Writer, Any]:
         """A member that turns out to be too slow is closed meanwhile; the line stays as it is."""
-        for write in line:
-            write(items)
+        if line:
+            line[0].pump.deliver(line, items)
         return {}
 
 
