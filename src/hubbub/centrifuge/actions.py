@@ -168,6 +168,7 @@ class Refresh(Call, frozen=True):
     """Check a new token of the connection. Answered by `Refreshed`."""
 
     token: str
+    """Empty where the client brings none: its time is over, and the application says whether it goes on."""
 
 
 class SubRefresh(Call, frozen=True):
@@ -175,6 +176,7 @@ class SubRefresh(Call, frozen=True):
 
     channel: str
     token: str
+    """Empty as for `Refresh`."""
 
 
 # Answers
@@ -204,6 +206,9 @@ class Accepted(Answer, frozen=True):
     client_refresh: bool = False
     """The client can bring new ones (`Refresh`), and gets a grace for that; else the connection ends."""
 
+    server_refresh: bool = False
+    """At their end a `Refresh` without a token asks whether the connection goes on."""
+
     data: Payload | None = None
     """For the application on the other side."""
 
@@ -232,6 +237,9 @@ class Subscribed(Answer, frozen=True):
 
     client_refresh: bool = False
     """The client can bring a new token (`SubRefresh`)."""
+
+    server_refresh: bool = False
+    """At its end a `SubRefresh` without a token asks whether it goes on."""
 
     data: Payload | None = None
     delta: bool = False

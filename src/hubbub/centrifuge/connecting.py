@@ -11,7 +11,7 @@ from hubbub.centrifuge import actions
 from hubbub.centrifuge.actions import Accepted, Answer, Failed, GoLive, Refreshed
 from hubbub.centrifuge.codec import Codec, optional
 from hubbub.centrifuge.dialogue import Dialogue
-from hubbub.centrifuge.errors import DisconnectCode, ErrorCode
+from hubbub.centrifuge.errors import Disconnect, DisconnectCode, ErrorCode
 from hubbub.centrifuge.pulse import Beat, PingPong, earlier
 from hubbub.centrifuge.recovery import whole_seconds
 from hubbub.centrifuge.requests import ConnectRequest, RefreshRequest, SubscribeRequest
@@ -73,6 +73,7 @@ class Connecting:
         "_dialogue",
         "_ends",
         "_pulse",
+        "_server_refresh",
         "_session",
         "_spread",
         "_subscribing",
@@ -102,6 +103,7 @@ class Connecting:
         self._spread = spread
         self.state: State = NEW
         self._client_refresh = False
+        self._server_refresh = False
         # Until it is connected, the end of the patience with it; then that of its credentials.
         self._ends: float | None = now + terms.limits.first_message_timeout
         self._pulse: PingPong | None = None
@@ -113,7 +115,10 @@ class Connecting:
 
     def advance(self, now: float, *, deaf: bool) -> None:
         """Do what is due; `deaf` says that nothing is read from the client at the moment."""
-        if self._ends is not None and now >= self._ends:
+        if self._ends is not None and now >= self._ends and self._server_refresh:
+            self._ends = None  # until it is answered
+            self._dialogue.queue(LANE, self._ask_to_go_on, now)
+        elif self._ends is not None and now >= self._ends:
             code = DisconnectCode.EXPIRED if self.state is CONNECTED else DisconnectCode.STALE
             self._dialogue.close(code.disconnect)
         elif self._pulse is not None:
@@ -198,6 +203,7 @@ class Connecting:
         """Reply, and only then have the channels go live."""
         accepted, terms = arrival.accepted, self._terms
         refresh = self._client_refresh = accepted.client_refresh
+        self._server_refresh = accepted.server_refresh
         result = ConnectResult(
             self._client,
             terms.version,
@@ -260,6 +266,18 @@ class Connecting:
             self._ends = self._end(answer.ttl, now)
             result = RefreshResult(expires=answer.ttl is not None, ttl=whole_seconds(answer.ttl))
             self._dialogue.reply(Reply(number, refresh=result))
+
+    def _ask_to_go_on(self, now: float) -> None:
+        self._dialogue.ask(LANE, lambda call: actions.Refresh(call, ""), self._goes_on)
+
+    def _goes_on(self, answer: Answer, now: float) -> None:
+        """The application was asked at the end of the credentials. Nobody hears of it unless it ends."""
+        if isinstance(answer, Refreshed) and (answer.ttl is None or answer.ttl > 0):
+            self._ends = self._end(answer.ttl, now)
+        elif isinstance(answer, Failed) and isinstance(answer.reason, Disconnect):
+            self._dialogue.close(answer.reason)
+        else:
+            self._dialogue.close(DisconnectCode.EXPIRED.disconnect)
 
     def _end(self, ttl: float | None, now: float) -> float | None:
         """When it ends, unless it is prolonged; who can bring a new token gets some time for that."""

@@ -8,7 +8,7 @@ from hubbub.centrifuge import actions
 from hubbub.centrifuge.actions import Answer, Done, Failed, GoLive, Refreshed, Subscribed
 from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.dialogue import Dialogue
-from hubbub.centrifuge.errors import DisconnectCode, ErrorCode, UnsubscribeCode
+from hubbub.centrifuge.errors import Disconnect, DisconnectCode, ErrorCode, UnsubscribeCode
 from hubbub.centrifuge.recovery import FOSSIL, begin, since, whole_seconds
 from hubbub.centrifuge.requests import REJECT_UNRECOVERED, FilterNode, SubRefreshRequest, SubscribeRequest
 from hubbub.centrifuge.results import (
@@ -121,6 +121,7 @@ class Subscribing:
             refuse(Failed(ErrorCode.UNRECOVERABLE_POSITION.error))
         else:
             place.client_refresh = answer.client_refresh
+            place.server_refresh = answer.server_refresh
             place.join_leave = answer.join_leave
             place.prolong(answer.ttl, now)
             finish(place, result, live)
@@ -167,12 +168,16 @@ class Subscribing:
             self.unsubscribe(channel, UnsubscribeCode.INSUFFICIENT_STATE, now)
 
     def expire(self, now: float) -> None:
-        """End the subscriptions for which no new token came in time."""
+        """End the subscriptions for which no new token came in time, or ask whether they go on."""
         for subscription in self.subscriptions.ended(now):
-            if subscription.server_side:
+            if subscription.server_refresh:
+                subscription.ends = None  # until it is answered
+                self._dialogue.queue(subscription.channel, partial(self._ask_to_go_on, subscription), now)
+            elif subscription.server_side:
                 self._dialogue.close(DisconnectCode.SUBSCRIPTION_EXPIRED.disconnect)
                 return
-            self._end(subscription.channel, UnsubscribeCode.EXPIRED)
+            else:
+                self._end(subscription.channel, UnsubscribeCode.EXPIRED)
 
     def _end(self, channel: str, code: UnsubscribeCode) -> None:
         if self.subscriptions.live(channel) is not None:
@@ -217,6 +222,30 @@ class Subscribing:
                 self.subscriptions.watch(subscription)
             result = SubRefreshResult(answer.ttl is not None, whole_seconds(answer.ttl))
             self._dialogue.reply(Reply(number, sub_refresh=result))
+
+    def _ask_to_go_on(self, subscription: Subscription, now: float) -> None:
+        channel = subscription.channel
+        if self.subscriptions.live(channel) is subscription:  # else it ended meanwhile
+            call = partial(_renewal, channel)
+            self._dialogue.ask(channel, call, partial(self._goes_on, subscription))
+
+    def _goes_on(self, subscription: Subscription, answer: Answer, now: float) -> None:
+        """The application was asked at the end of a subscription. Nobody hears of it unless it ends."""
+        if self.subscriptions.live(subscription.channel) is not subscription:
+            return
+        if isinstance(answer, Refreshed) and (answer.ttl is None or answer.ttl > 0):
+            subscription.prolong(answer.ttl, now)
+            self.subscriptions.watch(subscription)
+        elif isinstance(answer, Failed) and isinstance(answer.reason, Disconnect):
+            self._dialogue.close(answer.reason)
+        elif subscription.server_side:
+            self._dialogue.close(DisconnectCode.SUBSCRIPTION_EXPIRED.disconnect)
+        else:
+            self._end(subscription.channel, UnsubscribeCode.EXPIRED)
+
+
+def _renewal(channel: str, number: int) -> actions.SubRefresh:
+    return actions.SubRefresh(number, channel, "")
 
 
 def _well_formed(filter: FilterNode) -> bool:

@@ -19,6 +19,9 @@ class Subscription(msgspec.Struct, eq=False, gc=False):
     """The reply that subscribes is out."""
 
     client_refresh: bool = False
+    server_refresh: bool = False
+    """At its end the application is asked whether it goes on."""
+
     ends: float | None = None
     """When it is ended if no new token came; None for never."""
 
@@ -26,7 +29,8 @@ class Subscription(msgspec.Struct, eq=False, gc=False):
 
     def prolong(self, ttl: float | None, now: float) -> None:
         """It is good for so many seconds; None for ever."""
-        self.ends = None if ttl is None else now + ttl + SUBSCRIPTION_GRACE
+        grace = 0.0 if self.server_refresh else SUBSCRIPTION_GRACE
+        self.ends = None if ttl is None else now + ttl + grace
 
 
 class Subscriptions(msgspec.Struct, eq=False, gc=False):

@@ -33,7 +33,6 @@ from hubbub.gateway.handlers import (
     Grant,
     Handlers,
     Identity,
-    TokenMark,
     Visitor,
 )
 from hubbub.gateway.later import Maybe, at_once, then
@@ -77,8 +76,8 @@ class Caller(Visitor, Protocol):
         """It does not come in."""
         ...
 
-    def renew(self, room: str, token: TokenMark) -> None:
-        """Its subscription has another token."""
+    def renew(self, room: str, grant: Grant) -> None:
+        """Its subscription has another token, and perhaps something else to be known about it."""
         ...
 
     def info_in(self, room: str) -> ClientInfo:
@@ -179,7 +178,7 @@ class Calls:
 
     def _prolonged(self, client: Caller, room: str, grant: Grant) -> Answer:
         self._screen.check_grant(client.connection.user, room, grant)
-        client.renew(room, grant.token)
+        client.renew(room, grant)
         return Refreshed(grant.ttl)
 
     # Subscribing
@@ -232,6 +231,7 @@ class Calls:
             cache=options.cache,
             ttl=grant.ttl,
             client_refresh=grant.client_refresh,
+            server_refresh=grant.server_refresh,
             data=grant.data,
             delta=delta,
             join_leave=options.presence

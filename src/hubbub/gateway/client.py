@@ -23,7 +23,7 @@ from hubbub.core.positions import Position
 from hubbub.gateway.calls import Calls
 from hubbub.gateway.driver import Driver
 from hubbub.gateway.formats import to_frame
-from hubbub.gateway.handlers import NO_TOKEN, Grant, Identity, TokenMark
+from hubbub.gateway.handlers import NO_TOKEN, Grant, Identity
 from hubbub.gateway.held import Held, catch_up
 from hubbub.gateway.intake import recognise
 from hubbub.gateway.joins import Joins
@@ -121,7 +121,13 @@ class Client(Driver):
         self._new = False
         parts.connections.add(self.connection)
         parts.reception.look_after(self.connection)
-        return Accepted(identity.ttl, identity.client_refresh, identity.data, tuple(identity.rooms))
+        return Accepted(
+            identity.ttl,
+            identity.client_refresh,
+            identity.server_refresh,
+            identity.data,
+            tuple(identity.rooms),
+        )
 
     def identify(self, identity: Identity) -> None:
         """Take over what is known about it."""
@@ -150,11 +156,12 @@ class Client(Driver):
         """It does not come in."""
         self._leave(room)
 
-    def renew(self, room: str, token: TokenMark) -> None:
-        """Its subscription has another token."""
-        grant = self._grants.get(room)
-        if grant is not None:
-            self._grants[room] = dataclasses.replace(grant, token=token)
+    def renew(self, room: str, grant: Grant) -> None:
+        """Its subscription has another token, and other info if there is some."""
+        before = self._grants.get(room)
+        if before is not None:
+            info = before.info if grant.info is None else grant.info
+            self._grants[room] = dataclasses.replace(before, token=grant.token, info=info)
 
     def info_in(self, room: str) -> ClientInfo:
         """What others in a room see of it."""

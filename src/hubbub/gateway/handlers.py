@@ -85,6 +85,9 @@ class Grant:
     client_refresh: bool = False
     """The client can bring a new token for it."""
 
+    server_refresh: bool = False
+    """At its end `Handlers.refresh_subscription` is asked without a token whether it goes on."""
+
     by_token: bool = False
     """It showed a token for this room, or its connection's token named the room."""
 
@@ -111,6 +114,9 @@ class Identity:
 
     client_refresh: bool = False
     """The client can bring new ones."""
+
+    server_refresh: bool = False
+    """At their end `Handlers.refresh` is asked without a token whether the connection goes on."""
 
     data: Payload | None = None
     """For the application on the other side."""
@@ -148,7 +154,11 @@ class Handlers(Protocol):
         ...
 
     def refresh(self, visitor: Visitor, token: str) -> Maybe[Identity]:
-        """What a new token says. It has to be of the same user; raises like `authenticate`."""
+        """What a new token says. It has to be of the same user; raises like `authenticate`.
+
+        Without a token: whether a client goes on whose `Identity` has `server_refresh`. Whatever this raises
+        ends it.
+        """
         ...
 
     def may_subscribe(self, visitor: Visitor, room: str, token: str, data: Payload | None) -> Maybe[Grant]:
@@ -156,7 +166,7 @@ class Handlers(Protocol):
         ...
 
     def refresh_subscription(self, visitor: Visitor, room: str, token: str) -> Maybe[Grant]:
-        """What a new token says about a subscription."""
+        """What a new token says about a subscription; without one as in `refresh`."""
         ...
 
     def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload]:
