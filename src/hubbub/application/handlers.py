@@ -7,7 +7,7 @@ from hubbub.application.rooms import JOIN, LEAVE, MESSAGE, RoomHandlers
 from hubbub.centrifuge.errors import ErrorCode
 from hubbub.core.messages import Payload
 from hubbub.core.patterns import Patterns
-from hubbub.gateway.handlers import CommandFailed, Grant, Visitor
+from hubbub.gateway.handlers import CommandFailed, Draft, Grant, Visitor
 from hubbub.gateway.later import Maybe
 from hubbub.gateway.standard import StandardHandlers
 from hubbub.gateway.tokens import TokenVerifier
@@ -96,7 +96,7 @@ class AppHandlers(StandardHandlers):
     async def _join(self, path: str, visitor: Visitor, data: Payload | None) -> Grant:
         return Grant(data=await self._functions.events().call(path, visitor, data))
 
-    def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload]:
+    def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload | Draft]:
         """By the room's `on_message`, or by its options."""
         handlers = self._that_handle(room, MESSAGE)
         if handlers is None:

@@ -30,6 +30,7 @@ from hubbub.core.users import User
 from hubbub.gateway.handlers import (
     CommandFailed,
     Credentials,
+    Draft,
     Grant,
     Handlers,
     Identity,
@@ -267,13 +268,26 @@ class Calls:
             return at_once(publishing) if self._hub.parts.broker.immediate else publishing
         return self._publish_later(client, call.channel, data)
 
-    async def _publish_later(self, client: Caller, room: str, data: Maybe[Payload]) -> Answer:
-        return await self._publish_data(client, room, data if isinstance(data, str | bytes) else await data)
+    async def _publish_later(self, client: Caller, room: str, found: Maybe[Payload | Draft]) -> Answer:
+        draft = found if isinstance(found, str | bytes | Draft) else await found
+        if isinstance(draft, Draft):
+            return await self._publish_draft(client, room, draft)
+        return await self._publish_data(client, room, draft)
 
     async def _publish_data(self, client: Caller, room: str, data: Payload) -> Answer:
         self._hub.limits.check_room_name(room)
         publisher = name_publisher(client.info_in(room))
         await self._hub.parts.publish(room, data, publisher=publisher)
+        return _DONE
+
+    async def _publish_draft(self, client: Caller, room: str, draft: Draft) -> Answer:
+        self._hub.limits.check_room_name(room)
+        parts, publisher = self._hub.parts, name_publisher(client.info_in(room))
+        tags, key = draft.tags, draft.idempotency_key
+        if draft.kept:
+            await parts.publish(room, draft.data, publisher=publisher, tags=tags, idempotency_key=key)
+        else:
+            await parts.broker.publish(room, draft.data, publisher=publisher, tags=tags, idempotency_key=key)
         return _DONE
 
     async def _history(self, client: Caller, call: actions.History) -> Answer:

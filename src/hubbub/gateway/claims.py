@@ -87,7 +87,7 @@ def read_identity(claims: Claims, *, anonymous: bool) -> Identity:
     rooms |= {name: _grant(channel or _Channel()) for name, channel in (said.subs or {}).items()}
     return Identity(
         User(said.sub, rest, ends) if said.sub else None,
-        _payload(said.info, said.b64info),
+        read_value(said.info, said.b64info),
         _ttl(ends, said.expire_at is None),
         client_refresh=ends is not None,
         rooms=rooms,
@@ -118,10 +118,20 @@ def read_grant(claims: Claims, *, user: str, client: str, room: str) -> Grant:
     return replace(grant, token=_mark(said.jti, said.iat))
 
 
+def read_subscription(said: Mapping[str, object]) -> Grant:
+    """A subscription that no token allows but somebody who speaks like one: info, data, expire_at, override.
+
+    Raises:
+        Unauthorized: if something of it is malformed.
+    """
+    channel = _convert(said, _Subscription)
+    return _grant(channel, _ttl(_ends(None, channel.expire_at), within_leeway=False))
+
+
 def _grant(said: _Channel, ttl: float | None = None) -> Grant:
     return Grant(
-        _payload(said.info, said.b64info),
-        _payload(said.data, said.b64data),
+        read_value(said.info, said.b64info),
+        read_value(said.data, said.b64data),
         ttl,
         client_refresh=ttl is not None,
         by_token=True,
@@ -157,8 +167,8 @@ def _ttl(ends: float | None, within_leeway: bool) -> float | None:
     return max(left, SHORTEST_TTL) if within_leeway else left
 
 
-def _payload(value: Any, encoded: str | None) -> Payload | None:
-    """A claim that may be written as JSON or in base64 (RFC 4648 section 4)."""
+def read_value(value: Any, encoded: str | None) -> Payload | None:
+    """A claim that may be written as JSON or in base64 (RFC 4648 section 4). Raises `Unauthorized`."""
     if encoded:
         try:
             return base64.b64decode(encoded, validate=True)

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import msgspec
 
 from hubbub.asgi.events import Scope
+from hubbub.centrifuge.codec import Codec
 from hubbub.centrifuge.errors import ClientError, Disconnect, ErrorCode
 from hubbub.connection import Connection
 from hubbub.core.errors import HubbubError
@@ -100,6 +101,19 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A publication that is allowed, and what there is to say about it besides the data."""
+
+    data: Payload
+    tags: Mapping[str, str] | None = None
+    idempotency_key: str | None = None
+    """Publish only if no other publish to the room had the same key in the last five minutes."""
+
+    kept: bool = True
+    """Whether it goes into the room's history, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who a client is."""
 
@@ -141,6 +155,16 @@ class Visitor(Protocol):
         """The ASGI scope of its handshake, with path and headers."""
         ...
 
+    @property
+    def codec(self) -> Codec:
+        """Its encoding."""
+        ...
+
+    @property
+    def token(self) -> TokenMark:
+        """Of its newest connection token."""
+        ...
+
     def grant(self, room: str) -> Grant | None:
         """Its subscription to a room; None if it is not in the room."""
         ...
@@ -169,7 +193,7 @@ class Handlers(Protocol):
         """What a new token says about a subscription; without one as in `refresh`."""
         ...
 
-    def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload]:
+    def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload | Draft]:
         """What is published, in most cases the data."""
         ...
 

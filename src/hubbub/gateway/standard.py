@@ -9,7 +9,7 @@ from hubbub.core.errors import Refused, Unauthorized
 from hubbub.core.messages import Payload
 from hubbub.core.options import Allow
 from hubbub.gateway.claims import read_grant, read_identity
-from hubbub.gateway.handlers import CommandFailed, Credentials, Grant, Identity, Visitor
+from hubbub.gateway.handlers import CommandFailed, Credentials, Draft, Grant, Identity, Visitor
 from hubbub.gateway.later import Maybe, then
 from hubbub.gateway.permissions import Permissions, PersonalRooms
 from hubbub.gateway.tokens import Claims, TokenVerifier
@@ -101,7 +101,10 @@ class StandardHandlers:
         return self._tokens.claims(token)
 
     def _identity(self, claims: Claims) -> Identity:
-        identity = read_identity(claims, anonymous=self._anonymous)
+        return self._admit(read_identity(claims, anonymous=self._anonymous))
+
+    def _admit(self, identity: Identity) -> Identity:
+        """The same with the user's own room. Raises `CommandFailed` (102) if one of its rooms cannot be."""
         if any(self._hub.options(room) is None for room in identity.rooms):
             raise CommandFailed(ErrorCode.UNKNOWN_CHANNEL)
         if self._personal is None or identity.user is None:
@@ -136,7 +139,7 @@ class StandardHandlers:
 
         return then(self._subscription_tokens.claims(token), read)
 
-    def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload]:
+    def may_publish(self, visitor: Visitor, room: str, data: Payload) -> Maybe[Payload | Draft]:
         """By the room's `allow_publish`."""
         self._permissions.check(self._permissions.options(visitor, room).allow_publish, visitor, room)
         return data

@@ -1,5 +1,6 @@
 """What the gateway of another protocol gets from the hub, to have clients of its own among the members."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +18,15 @@ from hubbub.hub.signals import Signals
 class Publish(Protocol):
     """Publishes on a hub."""
 
-    async def __call__(self, room: str, message: object, *, publisher: str | None = None) -> Publication:
+    async def __call__(
+        self,
+        room: str,
+        message: object,
+        *,
+        publisher: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Publication:
         """Publish to a room; raises like `Hub.broadcast_to_room`."""
         ...
 
