@@ -246,6 +246,51 @@ def test_an_address_of_a_key_set_is_asked(answer: str | None, said: str) -> None
     assert line.startswith(said.format(url=url)), line
 
 
+HOOK = {**WELL, "HUBBUB_PLAIN_ROOMS": "off", "HUBBUB_CHAT": "off"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("405 No\r\nAllow: POST\r\nContent-Length: 0\r\n\r\n", "ok     connect hook: {url} answers"),
+        ("404 No\r\nContent-Length: 0\r\n\r\n", "warn   connect hook: {url} answers 404; look at the path"),
+        ("500 No\r\nContent-Length: 0\r\n\r\n", "warn   connect hook: {url} answers 500; look at the path"),
+        (
+            "302 No\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+            "warn   connect hook: {url} points elsewhere (302)",
+        ),
+        (None, "warn   connect hook: {url}: [Errno 111] Connection refused; who depends on it"),
+    ],
+)
+def test_the_address_of_a_hook_is_asked_for_its_options(answer: str | None, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/connect"
+        settings = {**HOOK, "HUBBUB_CONNECT_HOOK": url}
+        if answer is None:
+            listener.close()
+            line = finding(check(**settings).output, "connect hook")
+        else:
+            with ThreadPoolExecutor() as threads:
+                checking = threads.submit(check, **settings)
+                asking, _ = listener.accept()
+                with asking:
+                    assert asking.recv(65_536).startswith(b"OPTIONS /connect HTTP/1.1")
+                    asking.sendall(f"HTTP/1.1 {answer}".encode())
+                    line = finding(checking.result().output, "connect hook")
+    assert line.startswith(said.format(url=url)), line
+
+
+def test_hooks_that_are_not_safe_or_never_asked_are_found() -> None:
+    nowhere = "http://hooks.invalid:9/publish?token=hush-hush"
+    answer = check(**WELL, HUBBUB_PUBLISH_HOOK=nowhere, HUBBUB_CONNECT_HOOK="http://127.0.0.1:9/connect")
+    assert "warn   publish hook: http to another machine" in answer.output
+    assert "warn   publish hook: no room asks it: publish_hook = true" in answer.output
+    assert "warn   connect hook: plain WebSockets come in unasked: plain_rooms and chat" in answer.output
+    assert "http to another machine: cookies" in answer.output
+    assert answer.output.count("http to another machine") == 1
+    assert "hush-hush" not in answer.output
+
+
 def test_a_sqlite_file_of_another_program_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("something else, which is long enough to be a database of another program")
     line = finding(check(**{**WELL, "HUBBUB_BROKER": "sqlite:///a.db"}).output, "broker")

@@ -14,7 +14,7 @@ from hubbub.core.options import RoomOptions
 from hubbub.server.cli import main
 from hubbub.server.configuration import DEFAULT, IN_THE_ENVIRONMENT, load
 from hubbub.server.printed_settings import masked_url, printed
-from hubbub.server.settings import HANDED_ON, RoomTable, Settings
+from hubbub.server.settings import HANDED_ON, ROOM_HOOKS, RoomTable, Settings
 from hubbub.server.tables import SETTINGS, option_of
 
 SECRET = "test-secret-0123456789-abcdefghijklm"
@@ -62,6 +62,18 @@ GIVEN = {
     "max_connections_per_address": 9,
     "max_unauthenticated": 10,
     "idle_timeout": 11.5,
+    "connect_hook": "http://127.0.0.1:9/connect",
+    "refresh_hook": "http://127.0.0.1:9/refresh",
+    "subscribe_hook": "https://app.example.com/subscribe?a=b",
+    "publish_hook": "http://127.0.0.1:9/publish",
+    "sub_refresh_hook": "http://127.0.0.1:9/sub-refresh",
+    "rpc_hook": "http://127.0.0.1:9/rpc",
+    "hook_headers": ["cookie", "x-request-id"],
+    "hook_client_headers": ["authorization"],
+    "hook_static_headers": ["x-key:test-static-header-0123456789"],
+    "hook_timeout": 2.5,
+    "hook_requests": 12,
+    "hook_binary": True,
     "ssl_certfile": "cert.pem",
     "ssl_keyfile": "key.pem",
 }
@@ -241,10 +253,18 @@ def print_config(*arguments: str, environment: dict[str, str] | None = None) -> 
     return answer.output
 
 
+def test_static_headers_of_hooks_and_words_in_their_addresses_are_masked(folder: Path) -> None:
+    address, header = "https://a.example.com/b?token=hush-hush", "X-Key:hush-hush"
+    printed = print_config("--connect-hook", address, "--hook-static-header", header)
+    assert "hush-hush" not in printed
+    assert 'hook_static_headers = ["X-Key:***"]' in printed
+    assert 'connect_hook = "https://a.example.com/b?token=***"' in printed
+
+
 def test_the_printed_configuration_is_toml_that_gives_the_same_settings(tmp_path: Path) -> None:
     file = tmp_path / "given.toml"
     file.write_text(
-        toml(given("secret", "api_key", "admin_key", "metrics_key", "data"))
+        toml(given("secret", "api_key", "admin_key", "metrics_key", "hook_static_headers", "data"))
         + 'data = "a \\"quoted\\" \\u007f café"\n'
         + ROOM
     )
@@ -300,7 +320,8 @@ def test_a_secret_that_is_not_given_is_said_to_be_made_or_missing(folder: Path, 
 def test_a_table_of_rooms_has_the_fields_of_their_options_and_the_same_defaults() -> None:
     options = {one.name: one.default for one in dataclasses.fields(RoomOptions) if one.name != "history"}
     table = {one.name: one.default for one in msgspec.structs.fields(RoomTable)}
-    assert {name: value for name, value in table.items() if not name.startswith("history_")} == options
+    ours = {name for name in table if name.startswith("history_") or name in ROOM_HOOKS}
+    assert {name: value for name, value in table.items() if name not in ours} == options
     assert RoomOptions(**RoomTable().arguments()) == RoomOptions()
 
 

@@ -98,6 +98,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     publishing: Distribution
     """Counter: seconds until the broker had accepted a publication."""
 
+    hooks: Mapping[str, int]
+    """Counter: questions of `hubbub serve` to a backend, by event and `HookOutcome`, like ``connect/ok``."""
+
+    hook_times: Distribution
+    """Counter: seconds until the backend had answered, or was waited for no longer."""
+
     loop_lag: float
     """Seconds by which the event loop was late when it was last looked at."""
 

@@ -44,6 +44,35 @@ def close_label(code: int | None) -> str:
     return f"{code // 1000}xxx" if code // 1000 in (3, 4) else "other"
 
 
+HOOK_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""The same for the answers of a backend that is asked, in another process at least."""
+
+
+class HookOutcome(Enum):
+    """What became of a question to a backend, as far as figures tell."""
+
+    OK = "ok"
+    """It answered with a result."""
+
+    REFUSED = "refused"
+    """It answered with an error, with a disconnect, or that the time is over."""
+
+    TIMEOUT = "timeout"
+    """It took too long."""
+
+    UNREACHABLE = "unreachable"
+    """There was no connection, or it broke."""
+
+    STATUS = "status"
+    """It answered with another HTTP status than 200."""
+
+    INVALID = "invalid"
+    """What it answered is no answer to the question, or is too large."""
+
+    BUSY = "busy"
+    """It was not asked: too many questions are open."""
+
+
 class RefusalReason(Enum):
     """Why somebody was refused, as far as figures tell."""
 
@@ -172,10 +201,21 @@ class Stats:
     interrupted: int = 0
     """Times that a room lost publications for good."""
 
+    hooks: dict[str, int] = field(default_factory=dict)
+    """Questions to a backend, by event and `HookOutcome`, like ``connect/ok``."""
+
+    hook_times: Histogram = field(default_factory=lambda: Histogram(HOOK_BOUNDS))
+    """Seconds until a backend had answered, or was waited for no longer."""
+
     def close(self, code: int | None) -> None:
         """Count a connection that has ended."""
         label = close_label(code)
         self.closed[label] = self.closed.get(label, 0) + 1
+
+    def count_hook(self, event: str, outcome: HookOutcome) -> None:
+        """Count a question to a backend."""
+        label = f"{event}/{outcome.value}"
+        self.hooks[label] = self.hooks.get(label, 0) + 1
 
     def refuse(self, reason: RefusalReason | BaseException) -> None:
         """Count a refusal. An error that refuses nobody is not counted."""

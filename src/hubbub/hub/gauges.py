@@ -63,6 +63,8 @@ class Gauges:
             repaired=self._broker.repaired,
             interrupted=stats.interrupted,
             publishing=_distribution(stats.publishing),
+            hooks=dict(stats.hooks),
+            hook_times=_distribution(stats.hook_times),
             loop_lag=lag.last if lag is not None else 0.0,
             loop_lag_most=lag.most if lag is not None else 0.0,
         )

@@ -98,16 +98,29 @@ class HubCollector(Collector):
         for reason in RefusalReason:
             refused.add_metric((reason.value,), figures.refused.get(reason.value, 0))
         yield refused
-        yield _histogram(figures.publishing)
+        yield _histogram(
+            "broker_publish_seconds",
+            "Seconds until the broker had accepted a publication.",
+            figures.publishing,
+        )
+        hooks = CounterMetricFamily(
+            "hubbub_hook_requests",
+            "Questions to a backend, by event and outcome.",
+            labels=("event", "outcome"),
+        )
+        for label, count in sorted(figures.hooks.items()):
+            hooks.add_metric(label.split("/"), count)
+        yield hooks
+        yield _histogram("hook_seconds", "Seconds until the backend had answered.", figures.hook_times)
         yield GaugeMetricFamily("hubbub_processes", "Processes that run.", together.processes)
 
 
-def _histogram(times: Distribution) -> Metric:
+def _histogram(name: str, text: str, times: Distribution) -> Metric:
     bounds = [str(float(bound)) for bound, _ in times.buckets] + ["+Inf"]
     counts = accumulate([*(count for _, count in times.buckets), times.longer])
     return HistogramMetricFamily(
-        "hubbub_broker_publish_seconds",
-        "Seconds until the broker had accepted a publication.",
+        f"hubbub_{name}",
+        text,
         buckets=list(zip(bounds, counts, strict=True)),
         sum_value=times.sum,
     )

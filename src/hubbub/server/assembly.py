@@ -16,7 +16,14 @@ def make_hub(settings: Settings) -> Hub:
     Raises:
         ConfigurationError: if a setting cannot work.
     """
-    hub = Hub(
+    hub = _asking_hub(settings) if settings.hooks else _plain_hub(settings)
+    for pattern, table in settings.rooms.items():
+        hub.room(pattern, **(table if settings.anonymous else _for_users(table)).arguments())
+    return hub
+
+
+def _plain_hub(settings: Settings) -> Hub:
+    return Hub(
         settings.effective_broker,
         origins=settings.origins,
         tokens=token_verifier(settings),
@@ -24,9 +31,12 @@ def make_hub(settings: Settings) -> Hub:
         personal_room=settings.personal_room,
         protection=protection(settings),
     )
-    for pattern, table in settings.rooms.items():
-        hub.room(pattern, **(table if settings.anonymous else _for_users(table)).arguments())
-    return hub
+
+
+def _asking_hub(settings: Settings) -> Hub:
+    from hubbub.server.hooks.hub import HookHub  # with an HTTP client that nobody else has to wait for
+
+    return HookHub(settings, tokens=token_verifier(settings), protection=protection(settings))
 
 
 def protection(settings: Settings) -> Protection | None:

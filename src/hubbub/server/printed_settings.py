@@ -13,7 +13,7 @@ from hubbub.brokers.urls import split_url
 from hubbub.server.configuration import DEFAULT, Configuration
 from hubbub.server.own_secrets import secrets_file
 from hubbub.server.quantities import Bytes, Seconds
-from hubbub.server.settings import SECRETS, RoomTable, Settings
+from hubbub.server.settings import HOOKS, SECRETS, RoomTable, Settings
 from hubbub.server.tables import SETTINGS
 
 MASK = "***"
@@ -53,8 +53,10 @@ def _line(configuration: Configuration, name: str) -> str:
         return _secret(settings, name, value, source)
     if value is None:
         return f"# {name} is not set"
-    if name == "broker":
+    if name == "broker" or name in HOOKS:
         value = masked_url(value)
+    if name == "hook_static_headers":
+        value = [f"{one.partition(':')[0]}:{MASK}" for one in value]
     return f"{name} = {_toml(value)}  # {source}"
 
 

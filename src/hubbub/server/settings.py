@@ -29,6 +29,15 @@ REQUIRED_SECRETS: Final = ("secret", "api_key")
 SECRETS: Final = (*REQUIRED_SECRETS, "admin_key", "metrics_key")
 """The settings whose values are shown to nobody."""
 
+MAX_HOOK_TIMEOUT: Final = 9
+"""Longest time for an answer, in seconds: a client has 10 until it has to be known who it is."""
+
+ROOM_HOOKS: Final = ("subscribe_hook", "publish_hook", "sub_refresh_hook")
+"""The settings with the address of a backend that is asked about rooms whose tables say so."""
+
+HOOKS: Final = ("connect_hook", "refresh_hook", "rpc_hook", *ROOM_HOOKS)
+"""All settings with the address of a backend."""
+
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 
@@ -54,6 +63,9 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     allow_publish: Allow = Allow.NOBODY
     allow_history: Allow = Allow.NOBODY
     allow_presence: Allow = Allow.NOBODY
+    subscribe_hook: bool = False
+    publish_hook: bool = False
+    sub_refresh_hook: bool = False
 
     def arguments(self) -> RoomSettings:
         """The same as arguments of `Hub.room`.
@@ -68,7 +80,8 @@ class RoomTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             default.ttl if self.history_ttl is None else float(self.history_ttl),
             default.bytes if self.history_bytes is None else int(self.history_bytes),
         )
-        same = {name: value for name, value in structs.asdict(self).items() if not name.startswith("history")}
+        others = structs.asdict(self).items()
+        same = {name: value for name, value in others if not name.startswith("history") and name not in HOOKS}
         settings = cast(RoomSettings, {"history": None if kept == (None, None, None) else history, **same})
         RoomOptions(**settings)
         return settings
@@ -182,6 +195,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     idle_timeout: Annotated[
         float, Meta(description="Seconds until a connection in no room is closed; 0 for never.", ge=0)
     ] = 60.0
+    connect_hook: Annotated[str | None, Meta(description="Asked who a client is that shows no token.")] = None
+    refresh_hook: Annotated[
+        str | None, Meta(description="Asked whether a client goes on whose time is over.")
+    ] = None
+    subscribe_hook: Annotated[str | None, Meta(description="Asked who may join; see rooms.")] = None
+    publish_hook: Annotated[str | None, Meta(description="Asked who may publish, and what; see rooms.")] = (
+        None
+    )
+    sub_refresh_hook: Annotated[
+        str | None, Meta(description="Asked whether a subscription goes on; see rooms.")
+    ] = None
+    rpc_hook: Annotated[str | None, Meta(description="Asked to carry out what clients call.")] = None
+    hook_headers: Annotated[
+        tuple[str, ...], Meta(description="A header of the client's handshake that a hook gets, like cookie.")
+    ] = ()
+    hook_client_headers: Annotated[
+        tuple[str, ...],
+        Meta(description="A header that a hook gets of those in the client's connect message."),
+    ] = ()
+    hook_static_headers: Annotated[
+        tuple[str, ...], Meta(description="A header that every hook gets, like X-Key:value.")
+    ] = ()
+    hook_timeout: Annotated[
+        float, Meta(description="Seconds that a hook may take to answer.", ge=0.01, le=MAX_HOOK_TIMEOUT)
+    ] = 1.0
+    hook_requests: Annotated[
+        int, Meta(description="Open questions of each process; more are refused.", ge=1)
+    ] = 256
+    hook_binary: Annotated[bool, Meta(description="Hooks get all data in base64, as b64data.")] = False
     ssl_certfile: Annotated[Path | None, Meta(description="For https: and wss: the certificate, PEM.")] = None
     ssl_keyfile: Annotated[Path | None, Meta(description="For https: and wss: the key, PEM.")] = None
     rooms: Annotated[
@@ -192,6 +234,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+    @property
+    def hooks(self) -> dict[str, str]:
+        """The addresses of the hooks that there are, by event."""
+        addresses = {name.removesuffix("_hook"): getattr(self, name) for name in HOOKS}
+        return {event: address for event, address in addresses.items() if address is not None}
 
     @property
     def effective_broker(self) -> str:

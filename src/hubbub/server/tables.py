@@ -130,6 +130,9 @@ _OPTIONS: Final = {
     "origins": "--origin",
     "trusted_proxies": "--trusted-proxy",
     "jwks_algorithms": "--jwks-algorithm",
+    "hook_headers": "--hook-header",
+    "hook_client_headers": "--hook-client-header",
+    "hook_static_headers": "--hook-static-header",
 }
 
 

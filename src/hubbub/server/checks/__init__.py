@@ -13,6 +13,7 @@ from hubbub.server.checks.exposure import (
     check_tls,
 )
 from hubbub.server.checks.findings import Finding, Level
+from hubbub.server.checks.hooks import check_hooks
 from hubbub.server.checks.key_sets import check_key_sets
 from hubbub.server.checks.machine import (
     check_data_folder,
@@ -37,6 +38,7 @@ _CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     check_data_folder,
     check_port,
     check_key_sets,
+    check_hooks,
     check_broker,
 )
 

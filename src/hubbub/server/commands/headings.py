@@ -18,6 +18,11 @@ SETTINGS: Final[Mapping[str, Sequence[str]]] = {
         *("origins", "anonymous", "secret", "api_key", "admin_key", "metrics_key"),
         *("token_audience", "token_issuer", "jwks", "jwks_algorithms", "personal_room"),
     ),
+    "What your backend is asked": (
+        *("connect_hook", "refresh_hook", "subscribe_hook", "publish_hook", "sub_refresh_hook", "rpc_hook"),
+        *("hook_headers", "hook_client_headers", "hook_static_headers", "hook_timeout"),
+        *("hook_requests", "hook_binary"),
+    ),
     "What it offers": ("chat", "plain_rooms", "api", "docs", "metrics", "admin"),
     "What one client may take": (
         *("protection", "message_rate", "message_burst", "user_message_rate", "user_message_burst"),

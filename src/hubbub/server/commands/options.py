@@ -12,7 +12,7 @@ from msgspec import Meta
 from hubbub.core.errors import BrokerError, ConfigurationError
 from hubbub.server.configuration import CONFIG, FILE, PREFIX, Configuration, load
 from hubbub.server.own_secrets import with_kept_secrets
-from hubbub.server.settings import SECRETS, Settings
+from hubbub.server.settings import HOOKS, SECRETS, Settings
 from hubbub.server.tables import SETTINGS, ConfigurationProblems, Field, option_of
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -44,6 +44,12 @@ _METAVARS: Final = {
     "admin_key": "KEY",
     "metrics_key": "KEY",
     "jwks": "URL",
+    **dict.fromkeys(HOOKS, "URL"),
+    "hook_headers": "NAME",
+    "hook_client_headers": "NAME",
+    "hook_static_headers": "NAME:VALUE",
+    "hook_timeout": "SECONDS",
+    "hook_requests": "N",
     "personal_room": "NAME",
 }
 
@@ -107,7 +113,7 @@ def default_of(name: str) -> str:
 
 def _option(field: Field) -> Callable[[C], C]:
     variable, shown = PREFIX + field.name.upper(), default_of(field.name)
-    said = [described(field), *([_EXPOSED] if field.name in SECRETS else [])]
+    said = [described(field), *([_EXPOSED] if field.name in (*SECRETS, "hook_static_headers") else [])]
     text = f"{' '.join(said)}  [{variable}{f'; default: {shown}' if shown else ''}]"
     option = option_of(field.name)
     if field.is_switch:
