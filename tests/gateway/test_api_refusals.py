@@ -263,3 +263,21 @@ async def test_many_questions_to_all_nodes_are_answered_or_refused(api_server: S
     codes = {one.json().get("error", {}).get("code") for one in answers}
     assert codes <= {None, 106}
     assert None in codes
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "status", "code"),
+    [
+        ("publish", {"channel": "nowhere", "data": 1}, 404, 102),
+        ("publish", {"channel": "open:a"}, 400, 107),
+        ("history", {"channel": "open:a"}, 400, 108),
+        ("history", {"channel": "chat:a", "limit": 1, "since": {"offset": 1, "epoch": "other"}}, 416, 112),
+    ],
+)
+async def test_a_backend_may_ask_for_errors_as_http_statuses(
+    api_server: Server, method: str, request_: Any, status: int, code: int
+) -> None:
+    answer = await ask(api_server, method, request_, headers={**GOOD, "x-centrifugo-error-mode": "transport"})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    answer = await ask(api_server, method, request_)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (200, code)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from hubbub.centrifuge.errors import ErrorCode
 from hubbub.centrifuge.results import Result
 from hubbub.core.errors import InvalidMessage, OriginRefused
 from hubbub.core.stats import RefusalReason
@@ -27,6 +28,17 @@ MAX_BATCH_BODY: Final = 4_194_304
 
 BODY_TIMEOUT: Final = 30.0
 """Seconds that a body may take."""
+
+ERROR_MODE: Final = "X-Centrifugo-Error-Mode"
+"""The header in which a backend asks for errors as HTTP statuses, with `transport`."""
+
+_STATUSES: Final[dict[int, int]] = {
+    ErrorCode.UNKNOWN_CHANNEL: 404,
+    ErrorCode.METHOD_NOT_FOUND: 404,
+    ErrorCode.BAD_REQUEST: 400,
+    ErrorCode.NOT_AVAILABLE: 400,
+    ErrorCode.UNRECOVERABLE_POSITION: 416,
+}  # any other is 500
 
 _logger = logging.getLogger("hubbub")
 
@@ -73,7 +85,8 @@ class ApiEndpoint:
     """The routes of the API.
 
     A request without a good key gets 401, from a page of another site 403, of another type than JSON 415, too
-    large 413, malformed 400. A method that fails is answered with 200 and an error, as Centrifugo does.
+    large 413, malformed 400. A method that fails is answered with 200 and an error, as Centrifugo does; where
+    the header `ERROR_MODE` asks for it, with the error alone and its own status. A batch is always 200.
 
     Args:
         hub: has to run, else 503.
@@ -109,6 +122,8 @@ class ApiEndpoint:
         if method not in self._methods:
             raise Refusal(404, "Unknown method")
         response = await self._methods.call(method, await _read(request, MAX_BODY))
+        if response.error is not None and request.headers.get(ERROR_MODE) == "transport":
+            return _json(msgspec.json.encode(response.error), _STATUSES.get(response.error.code, 500))
         return _json(msgspec.json.encode(response))
 
     async def _carry_out_lines(self, request: Request) -> Response:
@@ -171,5 +186,5 @@ async def _read(request: Request, most: int) -> bytes:
     return body
 
 
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json", headers={"Cache-Control": "no-store"})
