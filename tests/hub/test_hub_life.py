@@ -267,6 +267,11 @@ async def test_who_swaps_a_room_and_its_member_is_told_what_is_wrong(hub: Hub) -
             await hub.join(ada.me, "r")  # type: ignore[arg-type]
 
 
+async def test_who_awaits_what_is_to_be_entered_is_told_so(hub: Hub) -> None:
+    with pytest.raises(TypeError, match=r"for `async with`; what is awaited is hub\.connect\(\)"):
+        await hub.connection(WebSocket({"type": "websocket"}, asyncio.Queue().get, asyncio.Queue().put))
+
+
 async def test_a_join_that_nobody_awaits_is_warned_of(hub: Hub) -> None:
     async with guest(hub) as ada:
         with pytest.warns(RuntimeWarning, match="join' was never awaited"):

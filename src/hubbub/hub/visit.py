@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import TYPE_CHECKING, Never
 
 from starlette.exceptions import WebSocketException
 from starlette.websockets import WebSocketDisconnect
@@ -39,6 +40,11 @@ class Visit:
         self._enter: Callable[[], Awaitable[Connection]] | None = enter  # None once entered
         self._leave = leave
         self._connection: Connection | None = None
+
+    if not TYPE_CHECKING:  # to a type checker it stays what cannot be awaited
+
+        def __await__(self) -> Never:
+            raise TypeError("hub.connection() is for `async with`; what is awaited is hub.connect()")
 
     async def __aenter__(self) -> Connection:
         # Not kept for the length of the visit, with all its arguments: there may be many visitors.
