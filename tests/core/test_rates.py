@@ -66,9 +66,9 @@ def test_there_are_never_more_buckets_than_allowed_and_the_oldest_goes_first() -
 
 def test_of_several_buckets_that_were_left_the_emptiest_is_taken_first() -> None:
     debts = Debts(Rate(20, 40))
-    for full_at in (6.0, 7.0, 5.5):
+    for full_at in (6.0, 6.5, 5.5):
         debts.leave("ada", full_at)
-    assert [debts.take("ada", 5.0) for _ in range(4)] == [7.0, 6.0, 5.5, 5.0]
+    assert [debts.take("ada", 5.0) for _ in range(4)] == [6.5, 6.0, 5.5, 5.0]
     assert len(debts) == 0
 
 
@@ -83,7 +83,7 @@ def test_debts_that_are_made_up_are_forgotten() -> None:
 
 
 def test_no_more_debts_are_kept_than_allowed_and_the_oldest_address_goes_first() -> None:
-    debts = Debts(Rate(1, 1), most=3)
+    debts = Debts(Rate(1, 10), most=3)
     for address in ("a", "b", "b", "c"):
         debts.leave(address, 9.0)
     assert len(debts) == 3

@@ -83,7 +83,8 @@ class Buckets:
 class Debts:
     """Buckets that were not full when a connection ended: the next one from its address takes one over.
 
-    Without this a client that is closed for its rate begins with a full bucket when it connects again.
+    Without this a client that is closed for its rate begins with a full bucket when it connects again. One
+    token is always there: it may be a neighbour who comes, and has done nothing.
 
     Args:
         rate: of the buckets.
@@ -110,7 +111,7 @@ class Debts:
         self._count += 1
 
     def take(self, address: str, now: float) -> float:
-        """Return when the emptiest bucket of the address is full, and forget it; `now` if there is none."""
+        """Forget the emptiest bucket of the address; return when it is full, `now` if there is none."""
         if now >= self._sweep_at:
             self._sweep(now)
         left = self._left.get(address)
@@ -121,7 +122,8 @@ class Debts:
         self._count -= 1
         if not left:
             del self._left[address]
-        return max(full_at, now)
+        all_but_one = (self._rate.burst - 1) / self._rate.per_second
+        return min(max(full_at, now), now + all_but_one)
 
     def _sweep(self, now: float) -> None:
         left = {address: [at for at in all_at if at > now] for address, all_at in self._left.items()}
