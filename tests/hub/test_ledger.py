@@ -5,12 +5,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from polling import eventually
 
+from hubbub.brokers import HistoryPage
 from hubbub.brokers.memory import MemoryBroker
-from hubbub.core.errors import LimitReached
+from hubbub.core import signal_codec
+from hubbub.core.errors import BrokerError, LimitReached
+from hubbub.core.messages import Publication
 from hubbub.hub import Hub, ledger
 from hubbub.hub.ledger import Ledger
 from hubbub.hub.parts import Parts
@@ -160,15 +164,79 @@ async def test_what_the_broker_has_lost_is_restored() -> None:
         assert [one.ledger.get(key) for key in (b"a", b"b", b"c")] == [b"1", None, b"1"]
 
 
-async def test_only_one_node_restores_what_the_broker_has_lost() -> None:
+class Unsteady(MemoryBroker):
+    """Does not answer a few times, and counts claims."""
+
+    reads_failing = 0
+    writes_failing = 0
+    claims = 0
+
+    async def claim(self, key: str, ttl: float) -> bool:
+        self.claims += 1
+        return await super().claim(key, ttl)
+
+    async def history(self, *arguments: Any, **keywords: Any) -> HistoryPage:
+        if self.reads_failing:
+            self.reads_failing -= 1
+            raise BrokerError("it does not answer")
+        return await super().history(*arguments, **keywords)
+
+    async def publish(self, room: str, *arguments: Any, **keywords: Any) -> Publication:
+        if self.writes_failing and room == ROOM:
+            self.writes_failing -= 1
+            raise BrokerError("it does not answer")
+        return await super().publish(room, *arguments, **keywords)
+
+
+async def test_what_was_missed_is_read_also_if_the_broker_did_not_answer_at_first() -> None:
+    async with keeper(broker := Unsteady()) as one:
+        await one.ledger.put(b"a", b"1")
+        one.parts.signals._listeners.pop(ROOM)  # what another node says is lost
+        record = ledger._Record(b"b", b"blocked")
+        await broker.publish(ROOM, signal_codec.encode(record), history=LEDGER.history)
+        broker.reads_failing = 2
+        one.ledger._lost()
+        one.ledger._lost()
+        await eventually(lambda: one.ledger.get(b"b") == b"blocked")
+        assert one.told[-1] == (b"b", b"blocked")
+        await eventually(lambda: not one.ledger._background._tasks)
+
+
+async def test_who_restores_goes_on_when_the_broker_answers_again() -> None:
+    async with keeper(broker := Unsteady()) as one:
+        for key in (b"a", b"b"):
+            await one.ledger.put(key, b"1")
+        del broker._histories._logs[ROOM]
+        broker._histories._forgotten += 1
+        broker.writes_failing = 2
+        one.ledger._lost()
+        await eventually(lambda: not one.ledger._background._tasks)
+        assert await one.records() == 2
+
+
+async def test_another_node_restores_what_the_first_one_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "RESTORE_CLAIM", 0.2)
     async with keeper(broker := MemoryBroker()) as one:
         await one.ledger.put(b"a", b"1")
         del broker._histories._logs[ROOM]
         broker._histories._forgotten += 1
-        claimed = f"{ROOM} {broker._histories.position(ROOM).epoch}"
-        assert await broker.claim(claimed, 60.0), "by another node"
-        await one.ledger.put(b"b", b"1")
+        epoch = broker._histories.position(ROOM).epoch
+        assert await broker.claim(f"{ROOM} {epoch}", 0.1), "by another node, which dies"
+        one.ledger._lost()
         await eventually(lambda: not one.ledger._background._tasks)
+        assert await one.records() == 1
+
+
+async def test_only_one_node_restores_what_the_broker_has_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "RESTORE_CLAIM", 0.1)
+    async with keeper(broker := Unsteady()) as one:
+        await one.ledger.put(b"a", b"1")
+        del broker._histories._logs[ROOM]
+        broker._histories._forgotten += 1
+        claimed = f"{ROOM} {broker._histories.position(ROOM).epoch}"
+        assert await broker.claim(claimed, 60.0), "by another node, which takes its time"
+        await one.ledger.put(b"b", b"1")
+        await eventually(lambda: broker.claims >= 4)  # it looks again and again whether the other one has
         assert await one.records() == 1
         assert one.ledger.get(b"a") == b"1", "it is known here all the same"
 

@@ -1,8 +1,10 @@
 """A small table that all nodes have, and that outlives them as far as the broker's histories do."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 import msgspec
@@ -30,6 +32,10 @@ SWEEP_EVERY: Final = 1_000
 
 RESTORE_CLAIM: Final = 60.0
 """Seconds for which one node is the one that restores what the broker has lost."""
+
+RETRY: Final = 0.1
+MAX_RETRY: Final = 5.0
+"""Seconds between attempts to restore the table: from the first to the second, doubling."""
 
 _logger = logging.getLogger("hubbub")
 
@@ -76,10 +82,13 @@ class Ledger:
         "_background",
         "_broker",
         "_changed",
+        "_damage",
         "_entries",
         "_epoch",
         "_following",
         "_live",
+        "_repairing",
+        "_restoring",
         "_room",
         "_signals",
         "_top",
@@ -98,6 +107,9 @@ class Ledger:
         self._top = 0
         self._live = False  # what is heard now is new
         self._background = Background("ledger")
+        self._damage = asyncio.Event()  # records were lost, and are yet to be read
+        self._repairing = False  # a task does it
+        self._restoring = ""  # the epoch in which this node writes again what was lost
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key; None if there is none, or it has expired."""
@@ -207,18 +219,52 @@ class Ledger:
         self._top = max(self._top, position.offset)
 
     def _lost(self) -> None:
-        self._background.run(self._repair())
+        self._damage.set()
+        if not self._repairing:
+            self._repairing = True
+            self._background.run(self._repair())
 
     async def _repair(self) -> None:
-        """Read what was missed, and write again what the broker does not have any more."""
+        """Restore the table, and try again until that is done: what was missed may keep somebody out."""
+        pause = RETRY
         try:
-            await self._read()
-            lost = [one.record for one in self._entries.values() if not one.offset and _counts(one.record)]
-            if lost and await self._broker.claim(f"{self._room} {self._epoch}", RESTORE_CLAIM):
-                for record in lost:
-                    await self._write(msgspec.structs.replace(record, again=0))
-        except BrokerError as error:
-            _logger.error("%s was not read again: %s", self._room, error)
+            while self._damage.is_set():
+                self._damage.clear()
+                try:
+                    restored = await self._restore()
+                except BrokerError as error:
+                    _logger.error("%s was not read again yet: %s", self._room, error)
+                    self._damage.set()
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MAX_RETRY)
+                    continue
+                pause = RETRY
+                if not restored:
+                    await self._wait(RESTORE_CLAIM)
+                    self._damage.set()
+        finally:
+            self._repairing = False
+
+    async def _restore(self) -> bool:
+        """Read what was missed, and write again what the broker does not have any more.
+
+        Returns False if that is for another node to write, which may die before it has.
+        """
+        await self._read()
+        lost = [one.record for one in self._entries.values() if not one.offset and _counts(one.record)]
+        if lost and self._restoring != self._epoch:
+            if not await self._broker.claim(f"{self._room} {self._epoch}", RESTORE_CLAIM):
+                return False
+            self._restoring = self._epoch
+        for record in lost:
+            await self._write(msgspec.structs.replace(record, again=0))
+        return True
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something is lost again, so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._damage.wait()
 
 
 def _counts(record: _Record) -> bool:
