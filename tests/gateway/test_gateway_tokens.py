@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from hubbub import ConfigurationError, Unauthorized
 from hubbub.core.errors import Refused
-from hubbub.gateway import TokenExpired, TokenVerifier
+from hubbub.gateway import TokenExpired, TokenVerifier, jwks
 from hubbub.gateway.claims import read_grant, read_identity
 from hubbub.gateway.handlers import Grant
 from hubbub.gateway.jwks import JwkSets
@@ -163,6 +163,10 @@ class KeyServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answer)
         self.keys: list[dict[str, Any]] | None = []
         self.asked = 0
+        self.may_end = threading.Event()
+        """While it is not set, answers go on and on."""
+
+        self.may_end.set()
 
     @property
     def url(self) -> str:
@@ -177,6 +181,8 @@ class _Answer(http.server.BaseHTTPRequestHandler):
         keys = self.server.keys
         self.send_response(500 if keys is None else 200)
         self.end_headers()
+        while not self.server.may_end.wait(0.02):
+            self.wfile.write(b" ")
         self.wfile.write(json.dumps({"keys": keys}).encode())
 
     def log_message(self, *arguments: Any) -> None:
@@ -236,6 +242,26 @@ async def test_a_new_key_is_found_and_old_keys_stay_while_nobody_answers(key_ser
     await asyncio.sleep(0.02)
     assert len(await sets.find("two")) == 1
     assert await sets.find("three") == []
+
+
+async def test_an_answer_that_does_not_end_keeps_nobody_waiting_for_long(
+    key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_server.keys = [jwk(RSA_KEY, "one")]
+    sets = JwkSets([key_server.url], lifetime=0.01, cooldown=0.0)
+    assert len(await sets.find("one")) == 1
+    monkeypatch.setattr(jwks, "WAIT", 0.1)
+    key_server.may_end.clear()
+    try:
+        await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            found = [await sets.find("one") for _ in range(100)]  # only the first ones wait
+        assert {len(keys) for keys in found} == {1}
+        assert key_server.asked == 2
+    finally:
+        key_server.may_end.set()
+    assert sets._fetching is not None
+    await sets._fetching
 
 
 async def test_a_key_of_another_kind_is_not_used(key_server: KeyServer) -> None:

@@ -19,7 +19,10 @@ COOLDOWN = 10.0
 """Seconds between fetches for keys that are not known: anybody can name one."""
 
 TIMEOUT = 5.0
-"""Seconds that one address may take."""
+"""Seconds of silence after which one address is given up."""
+
+WAIT = 10.0
+"""Seconds that tokens wait for a fetch: an address that never ends its answer is never silent."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _logger = logging.getLogger("hubbub")
@@ -65,21 +68,25 @@ class JwkSets:
         return self._find(kid) or None
 
     async def find(self, kid: str | None) -> "list[jwt.PyJWK]":
-        """The same, after fetching them where that is due. None are found while no address answers."""
+        """The same, after fetching them where that is due, which takes `WAIT` at most.
+
+        While no address answers, they are found among those that were fetched before.
+        """
         keys = self.known(kid)
         if keys is not None:
             return keys
         if self._fetching is None and time.monotonic() - self._tried >= self._cooldown:
+            self._tried = time.monotonic()
             self._fetching = asyncio.get_running_loop().create_task(self._fetch())
         if self._fetching is not None:
-            await asyncio.shield(self._fetching)
+            left = self._tried + WAIT - time.monotonic()
+            await asyncio.wait([self._fetching], timeout=max(0.0, left))
         return self._find(kid)
 
     def _find(self, kid: str | None) -> "list[jwt.PyJWK]":
         return [key for keys in self._keys for key in keys if kid is None or key.key_id == kid]
 
     async def _fetch(self) -> None:
-        self._tried = time.monotonic()
         try:
             answers = await asyncio.gather(
                 *(asyncio.to_thread(client.get_signing_keys) for client in self._clients),
