@@ -4,13 +4,14 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import anyio.from_thread
 import anyio.to_thread
 import pytest
 from guests import guest, route
 from polling import DEADLINE, eventually, turns
+from starlette.applications import Starlette
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub import (
@@ -23,9 +24,10 @@ from hubbub import (
     Protection,
     User,
 )
+from hubbub.asgi.events import Event
 from hubbub.brokers import MemoryBroker
 from hubbub.brokers.base import Receiver
-from hubbub.testing import connect, running
+from hubbub.testing import HandshakeRejected, connect, running
 
 
 @pytest.fixture
@@ -176,6 +178,47 @@ async def test_a_hub_that_does_not_run_says_how_to_run_it() -> None:
     with pytest.raises(HubNotRunning):
         async with connect(route(enter)):
             pass
+
+
+async def test_who_comes_while_the_hub_ends_is_sent_away_and_leaves_nothing_behind() -> None:
+    hub = Hub(anonymous=True)
+    sdk_app = Starlette(routes=[*hub.routes])
+    may_connect, sent = asyncio.Event(), list[Event]()
+
+    async def handler(websocket: WebSocket) -> None:
+        async with hub.connection(websocket) as me, me.join("r"):
+            await me.wait_closed()
+
+    async def receive() -> Event:
+        await may_connect.wait()
+        may_connect.clear()
+        return {"type": "websocket.connect"}
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    async with AsyncExitStack() as stack:
+        await hub.__aenter__()
+        slow = await stack.enter_async_context(connect(route(handler)))
+        silent = await stack.enter_async_context(connect(sdk_app, "/connection/websocket"))
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [], "subprotocols": []}
+        late = asyncio.create_task(route(handler)(scope, receive, send))
+        await turns(10)
+        slow.pause()  # its close frame keeps the hub waiting
+        await hub.broadcast("x")
+        ending = asyncio.create_task(hub.__aexit__(None, None, None))
+        await eventually(lambda: hub.connection_count == 0)
+        for app, path in ((route(handler), "/"), (sdk_app, "/connection/websocket")):
+            with pytest.raises(HandshakeRejected, match="503"):
+                async with connect(app, path, raise_app_exceptions=False):
+                    pass
+        may_connect.set()  # for one whose handshake was under way
+        await eventually(lambda: hub.room_count("r") == 1)
+        await ending
+        assert (hub.connection_count, hub.rooms) == (0, [])
+        assert (await silent.wait_closed()).code == 3001
+        await late
+        assert (sent[-1]["type"], sent[-1]["code"]) == ("websocket.close", 1001)
 
 
 async def test_a_hub_cannot_run_twice_at_once_but_again() -> None:

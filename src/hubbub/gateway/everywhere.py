@@ -6,6 +6,7 @@ from hubbub.gateway.clients import Clients, Subject
 from hubbub.gateway.handlers import Grant, Identity
 from hubbub.gateway.relay import Relay
 from hubbub.gateway.revocations import Revocations
+from hubbub.gateway.service import SHUTDOWN
 from hubbub.gateway.surveys import Surveys
 from hubbub.gateway.user_commands import KIND, UserCommand, encode, obey
 from hubbub.hub import Hub
@@ -58,6 +59,8 @@ class Everywhere:
     async def end(self) -> None:
         """The hub ends."""
         life, self._life = self._running, None
+        for client in life.clients.all:  # of whom it is not known yet who they are: no connections of the hub
+            client.connection.end(*SHUTDOWN)
         life.relay.stop()
         await life.survey.stop()
         await life.revocations.stop()

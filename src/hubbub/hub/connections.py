@@ -95,7 +95,9 @@ class Connections:
         return list(self._by_user.get(user, {}).values())
 
     def add(self, member: Connection) -> None:
-        """A connection has come."""
+        """A connection has come. Raises `HubNotRunning` if the hub has gone meanwhile."""
+        if self._clock is None:
+            raise HubNotRunning
         self._by_id[member.id] = member
         if member.user is not None:
             self._by_user.setdefault(member.user.id, {})[member.id] = member

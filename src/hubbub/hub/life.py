@@ -137,6 +137,9 @@ class Life:
                 last_things.push_async_callback(self._companions.pop(0).end)
 
     def _halt(self) -> None:
+        for connection in self._connections.all:  # whose handshake ended while all others were closed
+            connection.transport.close(*connection.endings.stopping)
+            connection.transport.abort()
         self._members.listeners.end()  # who began to listen while the rest was ending
         self.clock.stop()
         self._members.presence = None

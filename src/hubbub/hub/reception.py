@@ -79,7 +79,17 @@ class Reception:
         gate: gives the places; None for as many as come.
     """
 
-    __slots__ = ("_clock", "_gate", "_host", "_limits", "_origins", "_pump", "_sockets", "_watch")
+    __slots__ = (
+        "_clock",
+        "_ending",
+        "_gate",
+        "_host",
+        "_limits",
+        "_origins",
+        "_pump",
+        "_sockets",
+        "_watch",
+    )
 
     def __init__(
         self,
@@ -98,6 +108,7 @@ class Reception:
         self._gate = gate
         if gate is not None:
             gate.bound(room_for_connections())
+        self._ending = False  # the hub closes all: nobody comes in any more
         self._pump = Pump()
         self._sockets: WeakKeyDictionary[WebSocket, Connection] = WeakKeyDictionary()
 
@@ -160,9 +171,11 @@ class Reception:
         """A place for the client of a handshake; None where the hub has no gate.
 
         Raises:
-            Overloaded: if there is none, or its address comes too often.
+            Overloaded: if there is none, its address comes too often, or the hub ends.
             LimitReached: if its user has too many.
         """
+        if self._ending:
+            raise Overloaded("The server is stopping")
         if self._gate is None:
             return None
         address = client_address(scope)
@@ -251,7 +264,11 @@ class Reception:
         self._clock.after(self._limits.close_timeout, connection.transport.abort)
 
     async def dismiss(self, connections: list[Connection]) -> None:
-        """Close all of them at the hub's end, and wait a short time for the close frames to go out."""
+        """Close all of them at the hub's end, and wait a short time for the close frames to go out.
+
+        From now on nobody comes in.
+        """
+        self._ending = True
         if not connections:
             return
         for connection in connections:
