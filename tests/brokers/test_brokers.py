@@ -26,7 +26,8 @@ def test_a_host_that_is_none_is_refused_as_any_url_that_cannot_work(scheme: str)
     ("url", "said"),
     [
         ("kafka://user:hunter2@localhost", "No broker for kafka://; there are "),
-        ("user:hunter2@localhost:6379", "A broker's URL begins like redis://; there are "),
+        ("user:hunter2@localhost:6379", "No broker for what is no URL; there are "),
+        ("localhost:6379", "No broker for 'localhost:6379'; there are "),
     ],
 )
 def test_the_password_of_a_url_is_not_repeated(url: str, said: str) -> None:

@@ -35,10 +35,10 @@ def broker_from_url(url: str) -> Broker:
     scheme = split_url(url).scheme
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        named = (
-            f"No broker for {scheme}://" if "://" in url and scheme else "A broker's URL begins like redis://"
-        )
-        raise ConfigurationError(f"{named}; there are {known}")
+        named = "what is no URL" if "@" in url else repr(url)  # a password may be in it
+        if scheme and "://" in url:
+            named = f"{scheme}://"
+        raise ConfigurationError(f"No broker for {named}; there are {known}")
     module, name, extra = _SCHEMES[scheme]
     try:
         kind = getattr(import_module(module), name)
