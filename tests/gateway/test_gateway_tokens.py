@@ -347,6 +347,7 @@ def test_malformed_claims_let_nobody_in(wrong: dict[str, Any]) -> None:
         ({"exp": 10, "expire_at": 100}, 100),
         ({"expire_at": 100}, 100),
         ({"expire_at": -100}, -100),
+        ({"expire_at": float("nan")}, None),
     ],
 )
 def test_a_connection_ends_with_its_token_or_when_it_says(
