@@ -167,3 +167,25 @@ async def test_those_whose_credentials_are_revoked_are_ended_a_few_in_a_turn(
         assert sum(steps) == FLOODERS + 1
         assert {int((await client.wait_closed()).code) for client in clients} == codes
         assert (await client.wait_closed()).code == 1008
+
+
+async def test_those_whose_credentials_end_at_the_same_time_are_ended_a_few_in_a_turn() -> None:
+    until = time.time() + 60
+    async with Hub() as hub, AsyncExitStack() as stack:
+
+        async def handler(websocket: WebSocket) -> None:
+            async with hub.connection(websocket, user=User("ada", expires_at=until)) as me:
+                await me.wait_closed()
+
+        clients = [await stack.enter_async_context(connect(route(handler))) for _ in range(FLOODERS)]
+        await eventually(lambda: hub.connection_count == FLOODERS)
+        connections = hub.connections
+        for connection in connections:
+            connection.user = User("ada", expires_at=0.0)
+            assert connection.expiry is not None
+            assert connection.expiry.action is not None
+            connection.expiry.action()  # as the hub's clock does with all that are due
+        steps = await ended_in_turns(connections)
+        assert max(steps) == PER_TURN, steps
+        assert sum(steps) == FLOODERS
+        assert {(await client.wait_closed()).code for client in clients} == {4401}

@@ -69,7 +69,9 @@ class Life:
         self.lag = LoopLag(self.clock)
         gate = Gate(protection, limits.rooms_per_connection) if protection is not None else None
         watch = Watch(self.clock, heartbeat, limits, connections.dead, connections.slow)
-        self.reception = Reception(connections, self.clock, watch, limits, origins, gate)
+        self.reception = Reception(
+            connections, self.clock, watch, limits, origins, gate, connections.evictions
+        )
         self.cluster = Cluster(
             signals,
             connections,

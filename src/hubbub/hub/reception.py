@@ -29,6 +29,7 @@ from hubbub.core.origins import Origins
 from hubbub.core.stats import RefusalReason
 from hubbub.core.users import User
 from hubbub.hub.clock import Clock
+from hubbub.hub.evictions import Evictions
 from hubbub.hub.open_files import room_for_connections
 from hubbub.hub.watch import Watch
 
@@ -77,11 +78,13 @@ class Reception:
         limits: for the connections' transports.
         origins: the pages that may connect.
         gate: gives the places; None for as many as come.
+        evictions: end those whose credentials have ended.
     """
 
     __slots__ = (
         "_clock",
         "_ending",
+        "_evictions",
         "_gate",
         "_host",
         "_limits",
@@ -99,8 +102,10 @@ class Reception:
         limits: Limits,
         origins: Origins,
         gate: Gate | None,
+        evictions: Evictions,
     ) -> None:
         self._host = host
+        self._evictions = evictions
         self._clock = clock
         self._watch = watch
         self._limits = limits
@@ -292,8 +297,8 @@ class Reception:
         if left > 0:
             look = partial(self._end_with_token, connection)
             connection.expiry = self._clock.after(min(left, LONGEST_WAIT), look)
-        else:
-            self.shut(connection, *expired)
+        else:  # of a crowd that got its tokens together a few in each turn
+            self._evictions.now_or_soon(connection, partial(self.shut, connection, *expired))
 
 
 def _taken_from(forgotten: Connection, connection: Connection) -> Transport:
