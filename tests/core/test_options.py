@@ -108,3 +108,20 @@ def test_options_that_cannot_work_together_are_refused(settings: dict[str, Any])
     with pytest.raises(ConfigurationError):
         RoomOptions(**settings)
     RoomOptions(history=History(), presence=True, **{k: v for k, v in settings.items() if k[0] != "a"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"allow_subscribe": "anyone"}, "allow_subscribe is one of Allow.NOBODY, .*, not 'anyone'"),
+        ({"allow_history": True}, "allow_history is one of"),
+        ({"allow_publish": Overflow.DISCONNECT}, "allow_publish is one of"),
+        ({"overflow": "drop_oldest"}, "overflow is one of Overflow.DISCONNECT, "),
+        ({"delta": "fossil", "history": History()}, "delta is one of Delta.FOSSIL, not 'fossil'"),
+    ],
+)
+def test_a_value_that_is_none_of_the_choices_is_refused_when_it_is_given(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        RoomOptions(**settings)

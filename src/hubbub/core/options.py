@@ -41,13 +41,22 @@ _OF_HISTORIES = (
     *("cache", "delta"),
 )
 
+_CHOICES: dict[str, type[Enum]] = {
+    "overflow": Overflow,
+    "delta": Delta,
+    "allow_subscribe": Allow,
+    "allow_publish": Allow,
+    "allow_history": Allow,
+    "allow_presence": Allow,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomOptions:
     """Options of a room.
 
     Raises:
-        ConfigurationError: for options that cannot work together.
+        ConfigurationError: for options that cannot work together, or a value that is none of the choices.
     """
 
     history: History | None = None
@@ -99,6 +108,11 @@ class RoomOptions:
     """Who may ask who is there."""
 
     def __post_init__(self) -> None:
+        for name, kind in _CHOICES.items():
+            chosen = getattr(self, name)
+            if chosen is not None and not isinstance(chosen, kind):  # a text, as in hubbub.toml
+                known = ", ".join(f"{kind.__name__}.{one.name}" for one in kind)
+                raise ConfigurationError(f"{name} is one of {known}, not {chosen!r}")
         for name in _OF_HISTORIES:
             if getattr(self, name) and self.history is None:
                 raise ConfigurationError(f"{name} needs a history")
