@@ -35,7 +35,7 @@ def _of(kind: inspect.Type, found: dict[str, Schema]) -> Schema:
         case inspect.UnionType():
             return {"anyOf": [_of(one, found) for one in kind.types]}
         case inspect.DictType():
-            return {"type": "object", "additionalProperties": _of(kind.value_type, found)}
+            return {"type": "object", "additionalProperties": _or_null(_of(kind.value_type, found))}
         case inspect.ListType() | inspect.CollectionType():
             most = {} if kind.max_length is None else {"maxItems": kind.max_length}
             return {"type": "array", "items": _of(kind.item_type, found), **most}
@@ -55,11 +55,19 @@ def _of(kind: inspect.Type, found: dict[str, Schema]) -> Schema:
             raise NotImplementedError(f"no schema for {kind}")
 
 
+def _or_null(schema: Schema) -> Schema:
+    """A request's field that is null is taken for one that is not there."""
+    several = schema.get("anyOf")
+    kinds = several if isinstance(several, list) else [schema]
+    null: Schema = {"type": "null"}
+    return {"anyOf": [*kinds, null]} if schema and null not in kinds else schema
+
+
 def _of_struct(kind: inspect.StructType, found: dict[str, Schema]) -> Schema:
     schema: Schema = {
         "title": kind.cls.__name__,
         "type": "object",
-        "properties": {field.encode_name: _of(field.type, found) for field in kind.fields},
+        "properties": {field.encode_name: _or_null(_of(field.type, found)) for field in kind.fields},
     }
     if required := [field.encode_name for field in kind.fields if field.required]:
         schema["required"] = required
