@@ -42,7 +42,7 @@ subscribe_hook = true
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def listening_backend() -> Iterator[HookBackend]:
     with backend_running() as backend:
         yield backend
@@ -56,7 +56,7 @@ def backend(listening_backend: HookBackend) -> HookBackend:
     return listening_backend
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(
     listening_backend: HookBackend, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
