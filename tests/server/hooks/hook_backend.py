@@ -37,8 +37,8 @@ class HookBackend:
         self._thread: threading.Thread | None = None
 
     def address(self, event: str) -> str:
-        """Where it is asked about an event."""
-        return f"http://127.0.0.1:{self.port}/{event}"
+        """Where it is asked about an event; by a name, as cookies of plain addresses are kept by nobody."""
+        return f"http://localhost:{self.port}/{event}"
 
     def says(self, event: str, answer: Reply | Answer) -> None:
         """From now on this is the answer."""

@@ -5,6 +5,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+import jwt
 import pytest
 from gateway_sdk import ENDPOINT, guest
 from gateway_wire import Wire, wire
@@ -247,6 +248,20 @@ async def test_a_session_ends_whose_backend_names_no_later_end(
             assert "connect" in await said(client, data=name)
         for client in clients:
             assert await client.end() == (3005, "connection expired")
+
+
+async def test_a_session_that_began_with_a_token_goes_on_and_its_token_can_still_be_revoked(
+    server: ServerProcess, backend: HookBackend
+) -> None:
+    backend.says("refresh", lambda _: {"result": {"expire_at": time.time() + 60}})
+    claims = {"jti": "revoked-one", "exp": soon(), "meta": {"tenant": 7}}
+    token = server.secret(jwt.encode({**claims, "sub": "grace"}, SECRET))
+    key = {"X-API-Key": "an API key of the tests of hooks, no other"}
+    async with wire(server.ws(ENDPOINT), token) as client, server.http(headers=key) as http:
+        question, _ = await asyncio.to_thread(backend.question, "refresh")
+        assert (question["user"], question["meta"]) == ("grace", {"tenant": 7})
+        await http.post("/api/revoke_token", json={"uid": "revoked-one"})
+        assert (await client.end())[0] == 3500
 
 
 async def test_users_that_the_backend_knows_are_ended_and_blocked_like_others(
