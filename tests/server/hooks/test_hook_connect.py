@@ -1,6 +1,7 @@
 """A backend is asked who a client is, and at the end of its session whether it goes on."""
 
 import asyncio
+import json
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -138,6 +139,19 @@ async def test_nobody_comes_in_without_a_good_answer_and_may_try_again(
         assert await said(client) == {"id": 1, "error": error}
     assert backend.question("connect")
     assert backend.asked.empty()
+
+
+async def test_a_client_without_websockets_is_asked_about_with_the_cookie_of_its_own_request(
+    server: ServerProcess, backend: HookBackend
+) -> None:
+    cookie = server.secret("session=the-cookie-of-a-stream")
+    async with (
+        server.http(headers={"Cookie": cookie}) as http,
+        http.stream("POST", "/connection/http_stream", json={"id": 1, "connect": {}}) as stream,
+    ):
+        assert "client" in json.loads(await anext(stream.aiter_lines()))["connect"]
+    question, seen = backend.question("connect")
+    assert (question["transport"], seen["cookie"]) == ("http_stream", cookie)
 
 
 async def test_what_a_backend_sets_as_a_cookie_goes_to_nobody(
