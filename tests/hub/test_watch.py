@@ -177,12 +177,12 @@ async def test_a_client_that_takes_not_even_the_close_is_dropped(hub: Hub) -> No
         assert ada.me.closed is not None
 
 
-async def test_a_slow_client_that_takes_something_now_and_then_stays(hub: Hub) -> None:
-    async with guest(hub, rooms=("r",)) as ada:
-        for number in range(6):
+async def test_a_slow_client_that_takes_something_now_and_then_stays() -> None:
+    async with Hub(limits=Limits(send_timeout=1)) as hub, guest(hub, rooms=("r",)) as ada:
+        for number in range(6):  # longer than the limit in all, and each time far from it
             ada.client.pause()
             await hub.broadcast_to_room("r", str(number))
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.2)
             ada.client.resume()
             assert await ada.client.receive() == str(number)
         assert (ada.me.closed, hub.stats.slow) == (None, 0)

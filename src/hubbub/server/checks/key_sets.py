@@ -13,6 +13,8 @@ from hubbub.server.printed_settings import masked_url
 PATIENCE: Final = 3.0
 """Seconds that all of them together may take."""
 
+NO_ANSWER: Final = "no answer"
+
 
 def check_key_sets(configuration: Configuration) -> Iterator[Finding]:
     """Fetch the keys, as the server does for the first token.
@@ -32,7 +34,7 @@ def check_key_sets(configuration: Configuration) -> Iterator[Finding]:
         if isinstance(answer, int):
             yield ok("jwks", f"{shown} has {answer} {'key' if answer == 1 else 'keys'}")
         elif answer is None or _is_silence(answer):
-            said = "no answer" if answer is None else _reason(answer)
+            said = NO_ANSWER if answer is None else _reason(answer)
             yield warn(
                 "jwks", f"{shown}: {said}; no token can be checked", f"see to it that it answers ({place})"
             )
@@ -58,6 +60,8 @@ def _is_silence(failure: Exception) -> bool:
 def _reason(failure: Exception) -> str:
     cause = failure.__cause__ or failure
     said = getattr(cause, "reason", None)
+    if isinstance(cause, TimeoutError) or isinstance(said, TimeoutError):
+        return NO_ANSWER
     if isinstance(cause, HTTPError):
         said = f"{cause.code} {cause.reason}"
     return str(said or cause or type(cause).__name__).rstrip(".")
