@@ -8,7 +8,7 @@ from chromium import SHELL, WHOLE, find_chromium, launched
 from playwright.async_api import Browser
 
 pytest.register_assert_rewrite(
-    "broker_contract", "erasing_contract", "guests", "polling", "raw_client", "servers"
+    "broker_contract", "erasing_contract", "gateway_wire", "guests", "polling", "raw_client", "servers"
 )
 
 

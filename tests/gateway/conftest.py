@@ -7,8 +7,6 @@ from api_servers import Cluster, StartNode, cluster, starter
 from gateway_sdk import Server
 from gateway_servers import StartServer, server_starter
 
-pytest.register_assert_rewrite("gateway_wire")
-
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
