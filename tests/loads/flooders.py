@@ -1,9 +1,11 @@
 """Clients that send more than they may: ``python flooders.py PORT CLIENTS RATE SECONDS``.
 
-Prints ``ready``, begins when a line comes, and prints what became of each connection, as JSON.
+They are strangers: none keeps step with another. Prints ``ready``, begins when a line comes, and prints what
+became of each connection, as JSON.
 """
 
 import asyncio
+import random
 import sys
 import time
 
@@ -11,7 +13,7 @@ import msgspec
 from lean_client import connect, run
 
 AGAIN = 0.3
-"""Seconds until one that was closed is back."""
+"""Seconds until one that was closed is back, on average."""
 
 
 class Visit(msgspec.Struct):
@@ -63,11 +65,13 @@ class Flood:
 
         path = f"/ws/room/flood-{number}?username=flooder-{number}"
         client = await connect(self._port, path, hear, end, f"198.51.100.{number}")
+        due = time.monotonic()
         while not ended.is_set() and (now := time.monotonic()) < until:
             client.say(f"flood {visit.sent}")
             visit.sent += 1
             # After the clock, not after the last: whoever is late catches up.
-            await asyncio.sleep(max(0.0, began + visit.sent * self._pause - now))
+            due += _about(self._pause)
+            await asyncio.sleep(max(0.0, due - now))
         if not ended.is_set():
             client.leave()
         await ended.wait()
@@ -75,9 +79,14 @@ class Flood:
 
     async def flooder(self, number: int, until: float) -> None:
         """Come again whenever it was closed."""
+        await asyncio.sleep(random.uniform(0, AGAIN))
         while time.monotonic() < until:
             await self._visit(number, until)
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(_about(AGAIN))
+
+
+def _about(seconds: float) -> float:
+    return random.uniform(0.5, 1.5) * seconds
 
 
 async def flood(port: int, clients: int, rate: float, seconds: float) -> list[Visit]:
