@@ -9,6 +9,7 @@ import pytest_asyncio
 from chromium import WHOLE, find_chromium, launched
 from client_page import ClientPage
 from hub_page import SETUP, HubPage
+from node_sdk import not_run
 from playwright.async_api import Browser, Page
 from scripted_server import DEADLINE, ScriptedServer
 from server_process import ServerProcess
@@ -31,7 +32,7 @@ async def keeping() -> AsyncIterator[Browser]:
     """A browser that keeps pages. For one that does not, `test_silent_links.py` plays what it would tell."""
     path = find_chromium(*WHOLE)
     if path is None:
-        pytest.skip("there is no Chromium that keeps pages for the way back")
+        not_run("there is no Chromium that keeps pages for the way back")
     async with launched(path, without=["--disable-back-forward-cache"]) as browser:
         yield browser
 
