@@ -178,6 +178,7 @@ def check_limits(visits: list[Visit]) -> None:
     assert rate is not None
     for visit in visits:
         allowed = rate.burst + rate.per_second * visit.seconds + 1
+        assert visit.accepted <= allowed, f"more than may be: {visit}"
         # Who goes by itself, at the end, may do so between its last strike and its end.
         closed = visit.code == POLICY or visit.told == protection.strikes + 1
         assert visit.sent <= allowed + protection.strikes + 1 or closed, f"not closed: {visit}"
